@@ -1,0 +1,49 @@
+# Every job of the project, from a fresh clone on. `make` alone lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+BIN := .venv/bin
+COLONNADE := $(BIN)/colonnade
+# The folder of captures, images and weights; everything but training and data-set evaluation runs without it.
+export COLONNADE_DATA ?= $(abspath ../shared/data)
+# torch with several threads on a small machine is slower than with one.
+export OMP_NUM_THREADS ?= 1
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# One stamp a set of extras: pip runs again only when the lock or the project file changed.
+INSTALL = PIP_CONSTRAINT=requirements.lock $(BIN)/pip install --quiet --disable-pip-version-check --editable
+
+$(BIN)/python:
+	@$(PYTHON) scripts/check_python.py
+	$(PYTHON) -m venv .venv
+
+.venv/setup.stamp: pyproject.toml requirements.lock | $(BIN)/python
+	$(INSTALL) '.[board,build]'
+	@touch $@
+
+.venv/dev.stamp: .venv/setup.stamp
+	$(INSTALL) '.[board,build,dev]'
+	@touch $@
+
+.venv/train.stamp: .venv/setup.stamp
+	$(INSTALL) '.[board,build,train]'
+	@touch $@
+
+setup: .venv/setup.stamp  ## make .venv with everything but training (pip alone; nothing happens when nothing changed)
+setup-train: .venv/train.stamp  ## add torch, Brevitas and Optuna to it
+
+demo: setup  ## the main job: overlays on the simulated board, no FPGA needed
+	$(COLONNADE) demo
+
+test: .venv/dev.stamp .venv/train.stamp  ## lint, types and every test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n $(shell nproc)
+
+figures: setup  ## merge build/reports into docs/figures.json and print them beside goals and peers
+	$(COLONNADE) figures
+
+.PHONY: help setup setup-train demo test figures

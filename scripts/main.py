@@ -1,0 +1,16 @@
+"""The `colonnade` program: one thin verb a module of this folder."""
+
+from importlib import import_module
+
+import typer
+
+#: Verbs in the order in which a newcomer meets them. Each module defines `command` and keeps heavy imports
+#: inside it, so that `colonnade --help` answers at once.
+VERBS = ("demo", "simulate", "figures")
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, rich_markup_mode="markdown")
+for verb in VERBS:
+    app.command(verb)(import_module(f"scripts.{verb}").command)
+
+if __name__ == "__main__":
+    app()
