@@ -7,10 +7,10 @@ import os
 import shlex
 import subprocess
 import sys
-import tomllib
 from importlib import metadata
 from pathlib import Path
 
+import tomllib
 import typer
 from rich.console import Console
 from rich.table import Table
