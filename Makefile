@@ -43,7 +43,10 @@ test: .venv/dev.stamp .venv/train.stamp  ## lint, types and every test
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n $(shell nproc)
 
+sim: setup  ## run the cocotb benches (gateware against bus models of others) at full length
+	$(BIN)/python -m sim.benches
+
 figures: setup  ## merge build/reports into docs/figures.json and print them beside goals and peers
 	$(COLONNADE) figures
 
-.PHONY: help setup setup-train demo test figures
+.PHONY: help setup setup-train demo test figures sim

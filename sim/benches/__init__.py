@@ -1,0 +1,1 @@
+"""cocotb benches: our gateware against bus models that others wrote, on Verilator."""
