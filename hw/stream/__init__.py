@@ -5,8 +5,23 @@ until the item is accepted. Each unit is swept against its golden twin and carri
 (`make prove`).
 """
 
+from .arbiter import Arbiter
 from .fifo import Fifo
+from .fork import Fork
+from .join import Join
 from .packet import ByteBeat, LaneBeat, Packet, is_packet
 from .skid_buffer import SkidBuffer
+from .width_converter import WidthConverter
 
-__all__ = ["ByteBeat", "Fifo", "LaneBeat", "Packet", "SkidBuffer", "is_packet"]
+__all__ = [
+    "Arbiter",
+    "ByteBeat",
+    "Fifo",
+    "Fork",
+    "Join",
+    "LaneBeat",
+    "Packet",
+    "SkidBuffer",
+    "WidthConverter",
+    "is_packet",
+]
