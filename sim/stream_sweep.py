@@ -1,7 +1,7 @@
 """Sweep source gaps x sink stalls x lengths over any unit with streams, and compare with its golden twin.
 
-One simulator a unit: the patterns differ from port to port and come from a fixed seed. Every output is watched for
-the handshake rules, and a structural check first shows that no `valid` follows a `ready` within the cycle.
+The patterns differ from port to port and come from a fixed seed. Every output is watched for the handshake
+rules, and a structural check first shows that no `valid` follows a `ready` within the cycle.
 """
 
 from __future__ import annotations
@@ -92,11 +92,11 @@ class StreamBench:
             raise ValueError(f"no such input: {sorted(unknown)!r}; the unit takes items on {names!r}")
         sources = [_Source(port, items.get(port.name, ()), gap, seed) for port in self._inputs]
         sinks = [_Sink(port, stall, seed) for port in self._outputs]
+        movers: list[_Source | _Sink] = [*sources, *sinks]
 
         async def case(ctx) -> None:
             for name, value in self._settings.items():
                 ctx.set(getattr(self._unit, name), value)
-            movers: list[_Source | _Sink] = [*sources, *sinks]
             watched = [value for mover in movers for value in mover.watched]
             cycle = still = 0
             while still < quiet_cycles or any(mover.waits for mover in movers):
@@ -117,7 +117,7 @@ class StreamBench:
         self._simulator.run()
         return Run(
             items={sink.port.name: [sink.port.decode(bits) for bits in sink.taken] for sink in sinks},
-            cycles={mover.port.name: mover.cycles for mover in [*sources, *sinks]},
+            cycles={mover.port.name: mover.cycles for mover in movers},
         )
 
     async def _testbench(self, ctx) -> None:
