@@ -21,6 +21,7 @@ class Attack(IntEnum):
     REPLAY = 5
     SUSPENSION = 6
     MASQUERADE = 7
+    OTHER = 8  #: an attack that the source marks and does not name
 
 
 @dataclass(frozen=True)
@@ -47,5 +48,20 @@ class Frames:
         return Frames(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     @classmethod
+    def zeros(cls, count: int) -> Frames:
+        """That many empty benign data frames without time stamp, to be filled in."""
+        return cls(
+            timestamp=np.full(count, np.nan),
+            identifier=np.zeros(count, np.uint32),
+            extended=np.zeros(count, bool),
+            remote=np.zeros(count, bool),
+            dlc=np.zeros(count, np.uint8),
+            data=np.zeros((count, 8), np.uint8),
+            attack=np.zeros(count, np.uint8),
+        )
+
+    @classmethod
     def concatenate(cls, parts: list[Frames]) -> Frames:
+        if not parts:
+            return cls.zeros(0)
         return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
