@@ -6,6 +6,7 @@ flat names; `FlatTop` gives it those.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 from amaranth.hdl import Elaboratable, Module, Signal, Value
 from amaranth.hdl._ir import PortDirection  # has no public name in amaranth 0.5
@@ -15,13 +16,14 @@ from amaranth.lib.wiring import In, Out
 __all__ = ["AXI4", "AXI4Lite", "FlatTop", "Response"]
 
 
-class Response(enum.Enum, shape=2):
+class Response(enum.Enum, shape=2):  # type: ignore[call-arg]  # amaranth's metaclass takes the shape
     """xRESP of AXI4."""
 
-    OKAY = 0
-    EXOKAY = 1
-    SLVERR = 2
-    DECERR = 3
+    # Any, because mypy does not see that the metaclass makes members of them.
+    OKAY: Any = 0
+    EXOKAY: Any = 1
+    SLVERR: Any = 2
+    DECERR: Any = 3
 
 
 def _check_data_bits(data_bits: int, allowed: tuple[int, ...]) -> None:

@@ -1,0 +1,10 @@
+"""The overlays that can be simulated and built, by name."""
+
+from collections.abc import Callable
+
+from hw.overlay.base import Overlay
+
+__all__ = ["OVERLAYS"]
+
+#: Makes an overlay in its default configuration.
+OVERLAYS: dict[str, Callable[[], Overlay]] = {}
