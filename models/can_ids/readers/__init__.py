@@ -8,5 +8,6 @@ had.
 
 from models.can_ids.readers.capture import Capture, Tally
 from models.can_ids.readers.reading import read, read_chunks
+from models.can_ids.readers.writing import write_candump, write_csv
 
-__all__ = ["Capture", "Tally", "read", "read_chunks"]
+__all__ = ["Capture", "Tally", "read", "read_chunks", "write_candump", "write_csv"]

@@ -116,8 +116,9 @@ def parse_time(line: bytes, span: Span) -> Time | None:
 
 
 def _parse_date(date: re.Match[bytes]) -> Time | None:
+    year, month, day, hour, minute, second = (int(part) for part in date.groups()[:6])
     try:
-        moment = datetime.datetime(*(int(part) for part in date.groups()[:6]))
+        moment = datetime.datetime(year, month, day, hour, minute, second)
     except ValueError:
         return None
     base = calendar.timegm(moment.timetuple())
@@ -127,7 +128,7 @@ def _parse_date(date: re.Match[bytes]) -> Time | None:
 
 
 def parse_identifier(digits: bytes, *, decimal: bool = False) -> Identifier | None:
-    """Eight hex digits are 29 bits, as candump has it; otherwise the value decides. None where it has more bits.
+    """Eight hex digits are 29 bits, as candump has it; otherwise the value decides. None for more bits.
 
     Three digits are not proof of 11 bits: the ROAD captures hold identifiers up to FFF.
     """

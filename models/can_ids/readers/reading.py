@@ -9,7 +9,7 @@ from pathlib import Path
 from models.can_ids.frames import Attack, Frames
 from models.can_ids.readers.capture import Capture, Tally
 from models.can_ids.readers.labels import attack_of_file
-from models.can_ids.readers.python_can import binary_format, frames_through_python_can
+from models.can_ids.readers.python_can import format_of, frames_through_python_can
 from models.can_ids.readers.sniff import sniff
 from models.can_ids.readers.source import pieces
 from models.can_ids.readers.templates import frames_of
@@ -44,9 +44,8 @@ def _open(
     tally = tally or Tally()
     source = pieces(path, tally)
     first = next(source, b"")
-    binary = binary_format(first, path)
-    if binary:
-        source.close()
-        return binary, frames_through_python_can(path, binary, tally), tally
+    name = format_of(first)
+    if name:
+        return name, frames_through_python_can(path, name, chain([first], source), tally), tally
     grammar = sniff(first, path, attack_of_file(path.name) if injected is None else injected)
     return grammar.name, frames_of(chain([first], source), grammar, tally), tally
