@@ -1,6 +1,6 @@
 """The gateware of a register map: an AXI4-Lite slave with a port for each field, and its twin in Python."""
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Member, Out
 
@@ -56,9 +56,10 @@ class RegisterBank(wiring.Component):
         wiring.connect(m, wiring.flipped(self.bus), words.bus)
 
         snapshot = Signal()
-        latched = {
-            counter.name: self._elaborate_counter(m, counter, snapshot) for counter in self.registers.counters
-        }
+        latched: dict[str, Value] = {}  # by the name of the word
+        for counter in self.registers.counters:
+            latch = self._elaborate_counter(m, counter, snapshot)
+            latched |= {name: latch[part] for name, part in counter.parts.items()}
         reads = []
         for index, register in enumerate(registers):
             written = words.write & (words.write_index == index)
@@ -96,22 +97,21 @@ class RegisterBank(wiring.Component):
             kept = Mux(self.clear, 0, value & ~(data & mask))
             m.d.sync += value.eq(kept | raised)
 
-    def _read_value(self, register: Register, latched: dict[str, Signal]):
+    def _read_value(self, register: Register, latched: dict[str, Value]):
         bits, above = [], 0
         for placement in sorted(register.placements, key=lambda placement: placement.offset):
             bits += [Const(0, placement.offset - above), self._read_field(placement, latched)]
             above = placement.offset + placement.field.bits
         return Cat(*bits, Const(0, 32 - above))
 
-    def _read_field(self, placement: Placement, latched: dict[str, Signal]):
+    def _read_field(self, placement: Placement, latched: dict[str, Value]):
         field, access = placement.field, placement.field.access
         if access is Access.CONSTANT:
             return Const(field.reset, field.bits)
         if access in (Access.PULSE, Access.SNAPSHOT):
             return Const(0, field.bits)
         if access is Access.LATCHED:
-            name, half = field.name.rsplit("_", 1)
-            return latched[name][:32] if half == "LO" else latched[name][32:]
+            return latched[field.name]
         return getattr(self, placement.member)
 
 
@@ -180,9 +180,15 @@ class RegisterBankModel:
         if access in (Access.READ_WRITE, Access.WRITE_ONE_TO_CLEAR):
             return self.outputs[placement.member]
         if access is Access.LATCHED:
-            name, half = field.name.rsplit("_", 1)
-            return self._latched[name] & 0xFFFF_FFFF if half == "LO" else self._latched[name] >> 32
+            return self._latched_part(field.name)
         return field.reset if access is Access.CONSTANT else 0
+
+    def _latched_part(self, word: str) -> int:
+        for counter in self.registers.counters:
+            if word in counter.parts:
+                part = counter.parts[word]
+                return self._latched[counter.name] >> part.start & (1 << part.stop - part.start) - 1
+        raise AssertionError(f"no counter has the word {word}")
 
     def _write_field(self, placement: Placement, data: int, mask: int) -> None:
         access, name = placement.field.access, placement.member

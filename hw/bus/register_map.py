@@ -169,7 +169,7 @@ class Register:
 
 @dataclass(frozen=True, kw_only=True)
 class Counter:
-    """Counts cycles in which something holds; takes two words, `<name>_LO` and `<name>_HI`.
+    """Counts cycles in which something holds; takes the word `<name>`, or `<name>_LO` and `<name>_HI`.
 
     It saturates, so that it never wraps in silence. The words show it as it was at the last snapshot.
     """
@@ -180,8 +180,8 @@ class Counter:
 
     def __post_init__(self) -> None:
         _check_name("counter", self.name)
-        if not WORD_BITS < self.bits <= 2 * WORD_BITS:
-            raise ValueError(f"counter {self.name}: bits must be in 33 .. 64, not {self.bits!r}")
+        if not 1 <= self.bits <= 2 * WORD_BITS:
+            raise ValueError(f"counter {self.name}: bits must be in 1 .. 64, not {self.bits!r}")
 
     @property
     def port(self) -> str:
@@ -189,15 +189,26 @@ class Counter:
         return f"{self.name.lower()}_count"
 
     @property
-    def registers(self) -> tuple[Register, Register]:
-        return (
-            Register.word(f"{self.name}_LO", access=Access.LATCHED, doc=f"{self.doc} Low word."),
+    def parts(self) -> dict[str, slice]:
+        """The names of the words, and the bits of the counter that each holds."""
+        if self.bits <= WORD_BITS:
+            return {self.name: slice(0, self.bits)}
+        return {
+            f"{self.name}_LO": slice(0, WORD_BITS),
+            f"{self.name}_HI": slice(WORD_BITS, self.bits),
+        }
+
+    @property
+    def registers(self) -> tuple[Register, ...]:
+        words = {"LO": " Low word.", "HI": " High word."}
+        return tuple(
             Register.word(
-                f"{self.name}_HI",
-                bits=self.bits - WORD_BITS,
+                name,
+                bits=part.stop - part.start,
                 access=Access.LATCHED,
-                doc=f"{self.doc} High word.",
-            ),
+                doc=self.doc + (words[name[-2:]] if len(self.parts) > 1 else ""),
+            )
+            for name, part in self.parts.items()
         )
 
 

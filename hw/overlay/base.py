@@ -54,6 +54,8 @@ INTERRUPTS = Window(base=0x1000, size=0x1000)
 FIRST_INTERRUPT_BIT = 8  #: of STATUS
 FIRST_ERROR_BIT = 16  #: of STATUS
 WATCHDOG = "watchdog"  #: the error that every overlay has
+#: What pynq's DefaultIP has already: an interrupt becomes an attribute of the driver.
+DRIVER_ATTRIBUTES = ("call", "device", "mmio", "read", "register_map", "signature", "start", "write")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -97,6 +99,10 @@ class OverlayDescription:
         _check_names(self.name, "error", self.causes, 32 - FIRST_ERROR_BIT)
         _check_names(self.name, "interrupt", self.interrupts, FIRST_ERROR_BIT - FIRST_INTERRUPT_BIT)
         _check_names(self.name, "stall", self.stalls, 16)
+        for name in set(self.interrupts).intersection(DRIVER_ATTRIBUTES):
+            raise ValueError(
+                f"overlay {self.name}: interrupt {name!r} would hide an attribute of pynq's drivers"
+            )
         if not self.interrupts:
             raise ValueError(f"overlay {self.name} needs an interrupt, or the host cannot wait for it")
 

@@ -13,7 +13,7 @@ from hw.bus.interrupt_controller import INTERRUPT_REGISTERS
 from hw.bus.register_map import RegisterMap
 from hw.overlay.base import INTERRUPTS, REGISTERS, OverlayDescription
 
-__all__ = ["Flavour", "interrupt_pin", "overlay_hwh"]
+__all__ = ["Flavour", "overlay_hwh"]
 
 AXI = "xilinx.com:interface:aximm:1.0"
 INTC, CONCAT = "axi_intc", "xlconcat"
@@ -82,11 +82,6 @@ _PROCESSING_SYSTEMS = {
         pll_name="IO PLL",
     ),
 }
-
-
-def interrupt_pin(name: str) -> str:
-    """The pin of an interrupt, which is also the attribute of the driver that pynq makes for it."""
-    return f"irq_{name}"
 
 
 def clock_divisors(*, pll_mhz: float, clock_mhz: float) -> tuple[int, int]:
@@ -227,7 +222,7 @@ def _overlay_module(description: OverlayDescription, flavour: Flavour, design_ha
         ports, "clk", "I", (flavour.processing_system.instance, flavour.processing_system.clock), kind="clk"
     )
     for index, name in enumerate(description.interrupts):
-        _port(ports, interrupt_pin(name), "O", (CONCAT, f"In{index}"), kind="INTERRUPT")
+        _port(ports, name, "O", (CONCAT, f"In{index}"), kind="INTERRUPT")
     interfaces = SubElement(module, "BUSINTERFACES")
     _interface(interfaces, "S_AXI_CONTROL", "SLAVE", 32)
     if description.memory_data_bits is not None:
@@ -267,7 +262,7 @@ def _concat_module(description: OverlayDescription) -> Element:
     _parameters(module, {"NUM_PORTS": len(description.interrupts)})
     ports = SubElement(module, "PORTS")
     for index, name in enumerate(description.interrupts):
-        _port(ports, f"In{index}", "I", (description.name, interrupt_pin(name)))
+        _port(ports, f"In{index}", "I", (description.name, name))
     _port(ports, "dout", "O", (INTC, "intr"), bits=len(description.interrupts))
     SubElement(module, "BUSINTERFACES")
     return module
