@@ -3,8 +3,11 @@
 from collections.abc import Callable
 
 from hw.overlay.base import Overlay
+from hw.overlay.copy import CopyOverlay
 
 __all__ = ["OVERLAYS"]
 
 #: Makes an overlay in its default configuration.
-OVERLAYS: dict[str, Callable[[], Overlay]] = {}
+OVERLAYS: dict[str, Callable[[], Overlay]] = {
+    "copy": CopyOverlay,
+}
