@@ -1,4 +1,4 @@
-"""Where the captures are that this project does not ship: found through COLONNADE_DATA, or beside the repository."""
+"""Where the captures are, which this project does not ship: in COLONNADE_DATA, or beside the repository."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def captures_folder(given: str | Path | None = None) -> Path:
 
 
 def capture_path(name: str, given: str | Path | None = None) -> Path:
-    """The file of a capture named as in `carhacking_hcrl/normal_run_data_decoded`, with or without its suffix."""
+    """The file of a capture such as `carhacking_hcrl/normal_run_data_decoded`, suffix or not."""
     folder = captures_folder(given)
     for suffix in SUFFIXES:
         path = folder / f"{name}{suffix}"
