@@ -110,16 +110,18 @@ class Builder:
 
     def quantise(self, node: Node, signal: Signal, levels: Levels) -> Signal:
         """A quantiser in the middle: nothing where it changes nothing, else a shift or thresholds."""
-        tensor, scale = self.tensor(signal), levels.scale.astype(np.float64)
-        if scale.size == 1:
-            scale = scale.reshape(())
-        else:
-            scale = self.per_channel(node, signal, Constant(levels.scale)).astype(np.float64)
-            levels = replace(levels, scale=scale.astype(np.float32))
+        tensor = self.tensor(signal)
+        levels = replace(levels, scale=self.per_channel(node, signal, Constant(levels.scale)))
+        scale = levels.scale.astype(np.float64)
         inside = levels.minimum <= tensor.minimum and tensor.maximum <= levels.maximum
         same = signal.scale.shape == scale.shape and (signal.scale == scale).all()
         if inside and same and not signal.steps and not levels.bipolar:
             return signal
+        op = self._staircase_op(node, signal, levels)
+        return replace(self.emit(op, scale), shape=signal.shape)
+
+    def _staircase_op(self, node: Node, signal: Signal, levels: Levels) -> Op:
+        tensor = self.tensor(signal)
         channels = tensor.shape[0]
         if (levels.maximum - levels.minimum) * channels > MAX_THRESHOLDS:
             raise node.refuse(
@@ -130,13 +132,13 @@ class Builder:
         stairs = staircase(signal, levels, low, high)
         if stairs.fragile:
             self.notes.append(
-                f"layer {node.name!r}: {stairs.fragile} of {stairs.thresholds.size} thresholds lie within a few "
-                "float32 roundings of an integer; software that fuses operations (torch) may differ there"
+                f"layer {node.name!r}: {stairs.fragile} of {stairs.thresholds.size} thresholds lie within a "
+                "few float32 roundings of an integer; software that fuses operations (torch) may differ there"
             )
         names = {"name": node.name, "source": signal.tensor, "output": node.outputs[0]}
         wants_shift = self.style == "requantise" or (self.style == "auto" and len(tensor.shape) == 3)
         op = as_requantise(stairs, signal, levels, **names) if wants_shift else None
-        return replace(self.emit(op or as_thresholds(stairs, **names), scale), shape=signal.shape)
+        return op or as_thresholds(stairs, **names)
 
     def _channel_ranges(self, tensor: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Each channel's own range where a linear layer makes the tensor: fewer steps, same thresholds."""
@@ -208,7 +210,8 @@ class Builder:
             self.notes.append(f"layer {op.name!r}: sums exceed 2^24, which float32 executors round")
         elif not power_of_two(signal.scale):
             self.notes.append(
-                f"layer {op.name!r}: the scale is no power of two, so float executors add noise in the last place"
+                f"layer {op.name!r}: the scale is no power of two, so float executors add noise in the last "
+                "place; compare integers"
             )
         return signal
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import product
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,6 +23,14 @@ __all__ = ["run", "trace"]
 BLOCK_BYTES = 1 << 20
 #: Up to this many thresholds, counting comparisons is faster than a search.
 COUNTED_LEVELS = 8
+
+
+class _Call(NamedTuple):
+    """What a kernel knows besides the arrays."""
+
+    op: Any
+    sources: tuple[Tensor, ...]
+    result: Tensor
 
 
 def run(program: Program, integers: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -75,8 +84,9 @@ def _run_block(program: Program, inputs: np.ndarray, *, keep: bool) -> dict[str,
     last_use = {name: index for index, op in enumerate(program.ops) for name in op.inputs}
     wanted = {output.tensor for output in program.outputs}
     for index, op in enumerate(program.ops):
+        call = _Call(op, program.inputs_of(op), tensors[op.output])
         sources = [values[name] for name in op.inputs]
-        values[op.output] = _KERNELS[type(op)](op, tensors[op.output], program.inputs_of(op), *sources)
+        values[op.output] = _KERNELS[type(op)](call, *sources)
         for name in op.inputs if not keep else ():
             if last_use[name] == index and name not in wanted:
                 values.pop(name, None)
@@ -101,31 +111,29 @@ def _storage(tensor: Tensor) -> type:
     return _exact_type(max(abs(tensor.minimum), abs(tensor.maximum)))
 
 
-def _dense(op: ops.Dense, result: Tensor, sources: tuple[Tensor, ...], x: np.ndarray) -> np.ndarray:
-    kind = _exact_type(_worst_sum(op, sources[0]))
-    total = x.reshape(len(x), -1).astype(kind, copy=False) @ op.weights.T.astype(kind)
-    if op.bias.any():
-        total += op.bias.astype(kind)
+def _dense(call: _Call, x: np.ndarray) -> np.ndarray:
+    kind = _exact_type(_worst_sum(call.op, call.sources[0]))
+    total = x.reshape(len(x), -1).astype(kind, copy=False) @ call.op.weights.T.astype(kind)
+    if call.op.bias.any():
+        total += call.op.bias.astype(kind)
     return total
 
 
-def _convolution(
-    op: ops.Convolution, result: Tensor, sources: tuple[Tensor, ...], x: np.ndarray
-) -> np.ndarray:
+def _convolution(call: _Call, x: np.ndarray) -> np.ndarray:
     """One matrix product a kernel tap: no unrolled copy of the input, which large maps have no room for."""
-    kind = _exact_type(_worst_sum(op, sources[0]))
-    batch, groups = len(x), op.groups
-    outputs, group_inputs, kernel_height, kernel_width = op.weights.shape
-    height, width = result.shape[1:]
-    padded = _pad(x.astype(kind, copy=False), op.padding, value=0)
-    weights = op.weights.astype(kind).reshape(groups, outputs // groups, group_inputs, -1)
-    bias = op.bias.astype(kind).reshape(groups, outputs // groups, 1)
+    kind = _exact_type(_worst_sum(call.op, call.sources[0]))
+    batch, groups = len(x), call.op.groups
+    outputs, group_inputs, kernel_height, kernel_width = call.op.weights.shape
+    height, width = call.result.shape[1:]
+    padded = _pad(x.astype(kind, copy=False), call.op.padding, value=0)
+    weights = call.op.weights.astype(kind).reshape(groups, outputs // groups, group_inputs, -1)
+    bias = call.op.bias.astype(kind).reshape(groups, outputs // groups, 1)
     total = np.broadcast_to(bias, (batch, groups, outputs // groups, height * width)).copy()
     for row, column in product(range(kernel_height), range(kernel_width)):
         tap = weights[..., row * kernel_width + column]
         if not tap.any():
             continue
-        seen = _window(padded, row, column, op.stride, height, width)
+        seen = _window(padded, row, column, call.op.stride, height, width)
         total += tap @ seen.reshape(batch, groups, group_inputs, height * width)
     return total.reshape(batch, outputs, height, width)
 
@@ -147,18 +155,16 @@ def _window(
     ]
 
 
-def _multi_threshold(
-    op: ops.MultiThreshold, result: Tensor, sources: tuple[Tensor, ...], x: np.ndarray
-) -> np.ndarray:
-    channels, levels = op.thresholds.shape
+def _multi_threshold(call: _Call, x: np.ndarray) -> np.ndarray:
+    channels, levels = call.op.thresholds.shape
     along = (channels, *(1,) * (x.ndim - 2))
     kind = x.dtype if x.dtype.kind == "f" else np.dtype(np.int64)
-    # A threshold outside the range of the input says always or never: moved to its edge, it is exact in `kind`.
-    low, high = _signed_range(sources[0])
-    thresholds = np.clip(op.thresholds, low, high + 1).astype(kind)
-    if (op.signs < 0).any():
-        x = x * op.signs.reshape(along).astype(kind)
-    counts = np.full(x.shape, op.minimum, _storage(result))
+    # A threshold beyond the input's range says always or never: moved to the edge, it is exact in `kind`.
+    low, high = _signed_range(call.sources[0])
+    thresholds = np.clip(call.op.thresholds, low, high + 1).astype(kind)
+    if (call.op.signs < 0).any():
+        x = x * call.op.signs.reshape(along).astype(kind)
+    counts: np.ndarray = np.full(x.shape, call.op.minimum, _storage(call.result))
     if levels <= COUNTED_LEVELS:
         for level in range(levels):
             counts += x >= thresholds[:, level].reshape(along)
@@ -173,53 +179,53 @@ def _signed_range(source: Tensor) -> tuple[int, int]:
     return min(source.minimum, -source.maximum), max(source.maximum, -source.minimum)
 
 
-def _requantise(op: ops.Requantise, result: Tensor, sources: tuple[Tensor, ...], x: np.ndarray) -> np.ndarray:
-    along = (len(op.bias), *(1,) * (x.ndim - 2))
-    bias, shift = op.bias.reshape(along), op.shift.reshape(along)
-    worst = max(abs(sources[0].minimum), abs(sources[0].maximum)) + int(np.abs(op.bias).max())
+def _requantise(call: _Call, x: np.ndarray) -> np.ndarray:
+    along = (len(call.op.bias), *(1,) * (x.ndim - 2))
+    bias, shift = call.op.bias.reshape(along), call.op.shift.reshape(along)
+    worst = max(abs(call.sources[0].minimum), abs(call.sources[0].maximum)) + int(np.abs(call.op.bias).max())
     kind = _exact_type(worst)
     if kind is not np.int64:
         # A product with a power of two is exact and numpy rounds half to even.
         scaled = (x.astype(kind, copy=False) + bias.astype(kind)) * np.ldexp(1.0, -shift).astype(kind)
-        return np.clip(np.round(scaled), op.minimum, op.maximum).astype(_storage(result), copy=False)
+        return np.clip(np.round(scaled), call.op.minimum, call.op.maximum).astype(
+            _storage(call.result), copy=False
+        )
     total = x.astype(np.int64) + bias
     floor = total >> shift
     twice = (total - (floor << shift)) * 2
     one = np.int64(1) << shift
     floor += (twice > one) | ((twice == one) & (floor & 1 == 1))
-    return np.clip(floor, op.minimum, op.maximum)
+    return np.clip(floor, call.op.minimum, call.op.maximum)
 
 
-def _max_pool(op: ops.MaxPool, result: Tensor, sources: tuple[Tensor, ...], x: np.ndarray) -> np.ndarray:
-    height, width = result.shape[1:]
+def _max_pool(call: _Call, x: np.ndarray) -> np.ndarray:
+    height, width = call.result.shape[1:]
     kind = x.dtype if x.dtype.kind == "f" else np.dtype(np.int64)
-    padded = _pad(x.astype(kind, copy=False), op.padding, value=sources[0].minimum)
-    taps = product(range(op.kernel[0]), range(op.kernel[1]))
-    windows = (_window(padded, row, column, op.stride, height, width) for row, column in taps)
+    padded = _pad(x.astype(kind, copy=False), call.op.padding, value=call.sources[0].minimum)
+    taps = product(range(call.op.kernel[0]), range(call.op.kernel[1]))
+    windows = (_window(padded, row, column, call.op.stride, height, width) for row, column in taps)
     greatest = next(windows).copy()
     for window in windows:
         np.maximum(greatest, window, out=greatest)
     return greatest
 
 
-def _add(
-    op: ops.Add, result: Tensor, sources: tuple[Tensor, ...], x: np.ndarray, y: np.ndarray
-) -> np.ndarray:
-    kind = _storage(result)
+def _add(call: _Call, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    kind = _storage(call.result)
     return x.astype(kind, copy=False) + y.astype(kind, copy=False)
 
 
-def _concat(op: ops.Concat, result: Tensor, sources: tuple[Tensor, ...], *parts: np.ndarray) -> np.ndarray:
-    kind = _storage(result)
+def _concat(call: _Call, *parts: np.ndarray) -> np.ndarray:
+    kind = _storage(call.result)
     return np.concatenate([part.astype(kind, copy=False) for part in parts], axis=1)
 
 
-def _upsample(op: ops.Upsample, result: Tensor, sources: tuple[Tensor, ...], x: np.ndarray) -> np.ndarray:
-    return x.repeat(op.factor[0], axis=2).repeat(op.factor[1], axis=3)
+def _upsample(call: _Call, x: np.ndarray) -> np.ndarray:
+    return x.repeat(call.op.factor[0], axis=2).repeat(call.op.factor[1], axis=3)
 
 
-def _arg_max(op: ops.ArgMax, result: Tensor, sources: tuple[Tensor, ...], x: np.ndarray) -> np.ndarray:
-    return x.argmax(axis=1, keepdims=True)  # numpy gives the first of equals
+def _arg_max(_call: _Call, x: np.ndarray) -> np.ndarray:
+    return x.reshape(len(x), -1).argmax(axis=1, keepdims=True)  # numpy gives the first of equals
 
 
 _KERNELS: dict[type, Callable[..., np.ndarray]] = {

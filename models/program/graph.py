@@ -40,7 +40,22 @@ class Node:
             )
         return value
 
-    def integers(self, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
+    def number(self, name: str, default: float) -> float:
+        value = self.attributes.get(name, default)
+        if not isinstance(value, (int, float)):
+            raise self.refuse(f"attribute {name!r} must be a number, not {value!r}", remedy="export it again")
+        return float(value)
+
+    def pair(self, name: str) -> tuple[int, int]:
+        """Two sizes, 1 by default."""
+        down, right = self._sizes(name, (1, 1))
+        return down, right
+
+    def padding(self) -> tuple[int, int, int, int]:
+        top, left, bottom, right = self._sizes("pads", (0, 0, 0, 0))
+        return top, left, bottom, right
+
+    def _sizes(self, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
         value = self.attributes.get(name, default)
         if not isinstance(value, tuple) or len(value) != len(default):
             raise self.refuse(

@@ -13,7 +13,7 @@ from models.program.builder import STYLES, Builder
 from models.program.graph import Graph, Node, read_graph
 from models.program.ops import Op, ProgramError
 from models.program.program import Output, Program
-from models.program.rules import REMEDIES, RULES
+from models.program.rules import DAMAGED, REMEDIES, RULES, Call
 from models.program.values import Constant, RawInput, Value
 
 __all__ = ["load"]
@@ -60,10 +60,8 @@ def _apply(builder: Builder, node: Node, values: dict[str, Value | None]) -> Val
     if missing:
         raise node.refuse(f"reads {missing[0]!r}, a second output", remedy="only first outputs are supported")
     if not node.outputs or not (node.inputs or node.kind == "Constant"):
-        raise node.refuse(
-            "it has no input or no output", remedy="the file is damaged: export the model again"
-        )
-    return RULES[node.kind](builder, node, [values[name] for name in node.inputs])
+        raise node.refuse("it has no input or no output", remedy=DAMAGED)
+    return RULES[node.kind](Call(builder, node, tuple(values[name] for name in node.inputs)))
 
 
 def _result_name(node: Node) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from math import prod
+from typing import ClassVar
 
 import numpy as np
 
@@ -24,6 +25,7 @@ __all__ = [
     "Requantise",
     "Tensor",
     "Upsample",
+    "Weighted",
     "bits_for",
     "power_of_two_terms",
 ]
@@ -111,9 +113,9 @@ class Op:
     output: str
 
     #: Fields that hold integer arrays.
-    ARRAYS = ()
+    ARRAYS: ClassVar[tuple[str, ...]] = ()
     #: How many inputs are allowed: (least, most).
-    ARITY = (1, 1)
+    ARITY: ClassVar[tuple[int, int]] = (1, 1)
 
     def __post_init__(self) -> None:
         for field in self.ARRAYS:
@@ -131,8 +133,8 @@ class Op:
         """Shape and exact range of the output. Raises `ProgramError` where the inputs do not fit."""
         raise NotImplementedError
 
-    def macs(self, *inputs: Tensor) -> int:
-        """Multiply-accumulates for one sample."""
+    def macs(self, result: Tensor) -> int:  # noqa: ARG002 - the face of all operations
+        """Multiply-accumulates for one sample, given the tensor that the operation makes."""
         return 0
 
     def parameters(self) -> dict[str, object]:
@@ -144,7 +146,7 @@ class Op:
         return ProgramError(f"layer {self.name!r} ({self.kind}): {rule}")
 
 
-class _Weighted(Op):
+class Weighted(Op):
     """Layers that sum products of weights and inputs, plus a bias an output channel."""
 
     ARRAYS = ("weights", "bias")
@@ -191,7 +193,7 @@ class _Weighted(Op):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Dense(_Weighted):
+class Dense(Weighted):
     """`weights @ x + bias`. An input `(channels, height, width)` is flattened row by row first."""
 
     weights: np.ndarray  #: (out features, in features)
@@ -206,12 +208,12 @@ class Dense(_Weighted):
         self._check_bias()
         return self._ranged(source, (self.weights.shape[0],))
 
-    def macs(self, *inputs: Tensor) -> int:
+    def macs(self, result: Tensor) -> int:  # noqa: ARG002
         return self.weights.size
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Convolution(_Weighted):
+class Convolution(Weighted):
     """Two-dimensional cross-correlation, zero padded."""
 
     weights: np.ndarray  #: (out channels, in channels / groups, kernel height, kernel width)
@@ -242,8 +244,8 @@ class Convolution(_Weighted):
         size = window_positions(self, source.shape, tuple(kernel), self.stride, self.padding)
         return self._ranged(source, (outputs, *size))
 
-    def macs(self, *inputs: Tensor) -> int:
-        return self.weights.size * prod(self.result(*inputs).shape[1:])
+    def macs(self, result: Tensor) -> int:
+        return self.weights.size * prod(result.shape[1:])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -363,13 +365,11 @@ class Upsample(Op):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ArgMax(Op):
-    """The index of the greatest feature; of equals, the lowest index."""
+    """The index of the greatest element, flattened row by row; of equals, the lowest index."""
 
     def result(self, *inputs: Tensor) -> Tensor:
         (source,) = inputs
-        if len(source.shape) != 1:
-            raise self.refuse(f"needs a (features,) input, not {source.shape!r}")
-        return Tensor(self.output, (1,), 0, source.shape[0] - 1)
+        return Tensor(self.output, (1,), 0, prod(source.shape) - 1)
 
 
 def window_positions(

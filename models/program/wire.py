@@ -22,8 +22,8 @@ MAX_DEPTH = 12
 #: Messages and fields in one file; each costs Python objects, far more than its bytes.
 MAX_FIELDS = 2_000_000
 
-#: message -> field number -> (name, kind): "int", "float", "text", "bytes" or the message's name. A star means
-#: repeated. Fields that are not listed are skipped.
+#: message -> field number -> (name, kind): "int", "float", "text", "bytes" or the message's name. A star
+#: means repeated. Fields that are not listed are skipped.
 MESSAGES: dict[str, dict[int, tuple[str, str]]] = {
     "Model": {1: ("ir_version", "int"), 7: ("graph", "Graph"), 8: ("opset_import", "Opset*")},
     "Opset": {1: ("domain", "text"), 2: ("version", "int")},

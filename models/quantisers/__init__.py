@@ -1,4 +1,4 @@
-"""Quantisers for training with Brevitas, and the export to QONNX. Needs torch; nothing that runs a model does.
+"""Quantisers for training with Brevitas, and the export to QONNX. Needs torch, which running models do not.
 
 nn.Sequential(
     QuantInput(bits=1, signed=False),

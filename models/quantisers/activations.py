@@ -49,6 +49,10 @@ class QuantInput(nn.Module):
     export one bit as a bipolar quantiser whatever its sign, hence a module of our own.
     """
 
+    scale: Tensor
+    zero_point: Tensor
+    bit_width: Tensor
+
     def __init__(
         self, *, bits: int = 8, signed: bool = True, scale: float = 1.0, return_quant_tensor: bool = False
     ):

@@ -61,8 +61,8 @@ def _check(model: nn.Module, example: Tensor, path: Path) -> None:
     wrong = (integer_logits(program.outputs[0], values) != got).reshape(len(got), -1).any(axis=1)
     if wrong.any():
         raise ValueError(
-            f"torch and the exported program differ on {int(np.count_nonzero(wrong))} of {len(got)} samples; "
-            f"train with power-of-two scales (models.quantisers) or a little longer. {' '.join(program.notes)}"
+            f"torch and the exported program differ on {np.count_nonzero(wrong)} of {len(got)} samples; "
+            f"train with power-of-two scales (models.quantisers) or longer. {' '.join(program.notes)}"
         )
 
 

@@ -3,8 +3,8 @@
 `class Mine(PowerOfTwoWeight): estimator = "annealed"` chooses how gradients pass the staircase:
 
 - "straight": as if it were the identity, but not beyond its ends.
-- "rectified": as if each step were `sign(u) |u|^(1/o)`, o growing from 1 to 3 with the training's progress, so
-  that weights near a step feel it more and weights within a level settle.
+- "rectified": as if each step were `sign(u) |u|^(1/o)`, o growing from 1 to 3 with the training's progress,
+  so that weights near a step feel it more and weights within a level settle.
 - "annealed": the forward pass itself goes from float to quantised weights with progress.
 
 Call `set_progress(model, fraction)` as the training goes; evaluation and export always quantise fully.
@@ -29,7 +29,7 @@ class _Staircase(torch.autograd.Function):
     """Forward the quantised values, backward the given slope."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, quantised: Tensor, slope: Tensor) -> Tensor:
+    def forward(ctx, _x: Tensor, quantised: Tensor, slope: Tensor) -> Tensor:
         ctx.save_for_backward(slope)
         return quantised
 
@@ -50,6 +50,8 @@ class _WeightTensorQuant(nn.Module):
         self.scale_per_channel = scale_per_channel
         self.progress = 0.0
         self.observer_only = False
+        #: Set when the weights are frozen: rounding must not move the scale again.
+        self.fixed_scale: Tensor | None = None
 
     #: Bits of the signed narrow integers that hold the levels.
     bits: int
@@ -65,6 +67,8 @@ class _WeightTensorQuant(nn.Module):
         raise NotImplementedError
 
     def scale(self, weights: Tensor) -> Tensor:
+        if self.fixed_scale is not None:
+            return self.fixed_scale
         size = weights.detach().abs()
         if self.scale_per_channel:
             size = size.reshape(len(size), -1)
@@ -173,8 +177,7 @@ def set_progress(model: nn.Module, fraction: float) -> None:
 def freeze_weights(model: nn.Module) -> None:
     """Overwrite quantised weights with their values, so that any uniform quantiser is the identity on them.
 
-    The scale is computed from the weights, so it has to come out the same again: where rounding moved the
-    mean across a power of two it is nudged by fixing it.
+    The scale is computed from the weights, and is kept from here on: that of the rounded ones might differ.
     """
     for name, layer in model.named_modules():
         proxy = getattr(layer, "weight_quant", None)
@@ -184,8 +187,7 @@ def freeze_weights(model: nn.Module) -> None:
         quant.eval()
         with torch.no_grad():
             values, scale, _, _ = quant(layer.weight)
-            fixed = scale.clone()
-            quant.scale = lambda weights, fixed=fixed: fixed  # type: ignore[method-assign]
+            quant.fixed_scale = scale.clone()
             layer.weight.copy_(values)
             again, _, _, _ = quant(layer.weight)
         if not torch.equal(again, values):
