@@ -6,13 +6,18 @@ Both keep one transaction in flight each way: control traffic is rare, and the f
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.bus.axi import AXI4Lite, Response
 
-__all__ = ["AXI4LiteDecoder", "AXI4LiteWords", "Window"]
+__all__ = ["AXI4LiteDecoder", "AXI4LiteWords", "Window", "write_is_aligned"]
+
+
+def write_is_aligned(addr: int, strb: int) -> bool:
+    """Whether a write is taken: at a word, or at the first byte that it strobes."""
+    return addr % 4 == 0 or strb & -strb == 1 << addr % 4
 
 
 class AXI4LiteWords(wiring.Component):
@@ -23,8 +28,9 @@ class AXI4LiteWords(wiring.Component):
     cycle in which `read` is high and its address is accepted, and is answered in the next cycle; a read every
     second cycle. Address and data of a write may come in either order, any time apart.
 
-    An address that is not a multiple of four, or beyond the last word, is answered with SLVERR; then neither
-    `write` nor `read` rises, and the data read is zero.
+    SLVERR answers an address beyond the last word, and one within a word, but for a write whose first strobe
+    is the byte it names, as masters send parts of words. Then neither `write` nor `read` rises, and the data
+    read is zero.
     """
 
     READ_LATENCY = 1
@@ -50,9 +56,6 @@ class AXI4LiteWords(wiring.Component):
             }
         )
 
-    def _is_word(self, addr) -> Signal:
-        return (addr[:2] == 0) & (addr[2:] < self._words)
-
     def elaborate(self, platform) -> Module:
         m = Module()
         self._elaborate_write(m)
@@ -76,8 +79,10 @@ class AXI4LiteWords(wiring.Component):
             m.d.sync += [data.eq(w.payload.data), strb.eq(w.payload.strb), data_held.eq(1)]
         with m.If(b.valid & b.ready):
             m.d.sync += b.valid.eq(0)
+        first_strobe = [strb[lane] & ~strb[:lane].any() for lane in range(1, 4)]
+        aligned = Array([Const(1), *first_strobe])[addr[:2]]
+        is_word = aligned & (addr[2:] < self._words)
         with m.If(addr_held & data_held & (~b.valid | b.ready)):
-            is_word = self._is_word(addr)
             m.d.comb += self.write.eq(is_word)
             m.d.sync += [
                 addr_held.eq(0),
@@ -88,7 +93,7 @@ class AXI4LiteWords(wiring.Component):
 
     def _elaborate_read(self, m: Module) -> None:
         ar, r = self.bus.ar, self.bus.r
-        is_word = self._is_word(ar.payload.addr)
+        is_word = (ar.payload.addr[:2] == 0) & (ar.payload.addr[2:] < self._words)
         m.d.comb += [
             ar.ready.eq(~r.valid),
             self.read.eq(ar.valid & ar.ready & is_word),

@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.bus.axi import AXI4Lite, Response
-from hw.bus.axi_lite import AXI4LiteWords
+from hw.bus.axi_lite import AXI4LiteWords, write_is_aligned
 from hw.bus.register_map import Access, Field, Register, RegisterMap
 
 __all__ = ["INTERRUPT_REGISTERS", "InterruptController", "InterruptControllerModel"]
@@ -148,7 +148,7 @@ class InterruptControllerModel:
         return values.get(name, 0), Response.OKAY
 
     def write(self, addr: int, data: int, strb: int = 0xF) -> Response:
-        name = self._name_at(addr)
+        name = self._name_at(addr & ~3) if write_is_aligned(addr, strb) else None
         if name is None:
             return Response.SLVERR
         written = sum(0xFF << 8 * lane for lane in range(4) if strb >> lane & 1)

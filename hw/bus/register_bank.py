@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Member, Out
 
 from hw.bus.axi import AXI4Lite, Response
-from hw.bus.axi_lite import AXI4LiteWords
+from hw.bus.axi_lite import AXI4LiteWords, write_is_aligned
 from hw.bus.register_map import Access, Counter, Placement, Register, RegisterMap
 
 __all__ = ["RegisterBank", "RegisterBankModel"]
@@ -160,7 +160,7 @@ class RegisterBankModel:
 
     def write(self, addr: int, data: int, strb: int = 0xF) -> Response:
         self.pulses = dict.fromkeys(self.pulses, 0)
-        register = self._register_at(addr)
+        register = self._register_at(addr & ~3) if write_is_aligned(addr, strb) else None
         if register is None:
             return Response.SLVERR
         word_mask = sum(0xFF << 8 * lane for lane in range(4) if strb >> lane & 1)

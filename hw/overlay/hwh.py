@@ -85,22 +85,22 @@ _PROCESSING_SYSTEMS = {
 
 
 def clock_divisors(*, pll_mhz: float, clock_mhz: float) -> tuple[int, int]:
-    """The two divisors that come nearest to a clock, or a refusal when that is off by more than 1 %."""
+    """The two divisors of the fastest clock that is not faster than `clock_mhz`."""
+    limit_mhz = clock_mhz * (1 + 1e-6)  # 99.999 is written where 99.9990000001 is meant
     pairs = [(first, second) for second in range(1, MAX_DIVISOR + 1) for first in range(1, MAX_DIVISOR + 1)]
-    first, second = min(pairs, key=lambda pair: (abs(pll_mhz / (pair[0] * pair[1]) - clock_mhz), pair[1]))
-    actual = pll_mhz / (first * second)
-    if clock_mhz <= 0 or abs(actual - clock_mhz) > 0.01 * clock_mhz:
+    slow_enough = [pair for pair in pairs if pll_mhz / (pair[0] * pair[1]) <= limit_mhz]
+    if not slow_enough or clock_mhz > pll_mhz:
         raise ValueError(
-            f"clock_mhz {clock_mhz!r} cannot be made from {pll_mhz} MHz within 1 %; "
-            f"the nearest is {actual:.3f}"
+            f"clock_mhz must be in {pll_mhz / MAX_DIVISOR**2:.3f} .. {pll_mhz}, which the divisors "
+            f"of its PLL can make, not {clock_mhz!r}"
         )
-    return first, second
+    return min(slow_enough, key=lambda pair: (pair[0] * pair[1], pair[1]))
 
 
 def overlay_hwh(
     description: OverlayDescription, *, flavour: Flavour, design_hash: int, clock_mhz: float = 100.0
 ) -> str:
-    """The text of the .hwh. `clock_mhz` is what pynq sets fabric clock 0 to when it loads the overlay."""
+    """The text of the .hwh. pynq sets fabric clock 0 to `clock_mhz`, or the next below, when it loads it."""
     system = flavour.processing_system
     root = Element("EDKSYSTEM", EDWVERSION="1.2", TIMESTAMP="", VIVADOVERSION="")
     SubElement(root, "SYSTEMINFO", ARCH=system.arch, NAME=description.name)

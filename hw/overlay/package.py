@@ -14,7 +14,7 @@ from hw.bus.axi import FlatTop
 from hw.overlay.base import Overlay, OverlayDescription
 from hw.overlay.hwh import Flavour, overlay_hwh
 
-__all__ = ["OverlayPackage", "Pin", "dummy_bitstream", "package"]
+__all__ = ["OverlayPackage", "Pin", "design_digest", "dummy_bitstream", "package"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ class OverlayPackage:
 def package(overlay: Overlay) -> OverlayPackage:
     """Generate an overlay. The same sources give the same hash and the same files, wherever they lie."""
     description = overlay.description
-    digest = _digest(overlay)
+    digest = design_digest(overlay)
     design_hash = int(digest[:8], 16)
     overlay.design_hash = design_hash
     top = FlatTop(overlay)
@@ -84,7 +84,7 @@ def package(overlay: Overlay) -> OverlayPackage:
     )
 
 
-def _digest(overlay: Overlay) -> str:
+def design_digest(overlay: Overlay) -> str:
     """The hash of the gateware, with zero in the place of the hash, and of what the .hwh is made from."""
     overlay.design_hash = 0
     top = FlatTop(overlay)
