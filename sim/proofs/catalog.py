@@ -1,0 +1,9 @@
+"""Every proof of the project. A package with contracts adds its tuple here, and `colonnade prove` runs it."""
+
+from .control import CONTROL_PROOFS
+from .runner import Proof
+from .streams import STREAM_PROOFS
+
+__all__ = ["PROOFS"]
+
+PROOFS: tuple[Proof, ...] = (*STREAM_PROOFS, *CONTROL_PROOFS)
