@@ -1,7 +1,7 @@
 """Memory that host and overlay share: one DRAM, and pynq buffers that mirror parts of it.
 
 A buffer is a copy on the host's side until it is synchronised, as the cache of a real processor makes it:
-code that forgets `flush` or `invalidate` fails here too. Both sides start with a pattern rather than with zeros.
+code that forgets `flush` or `invalidate` fails here too. Both sides start with a pattern, not zeros.
 """
 
 from __future__ import annotations
@@ -22,15 +22,24 @@ HOST_PATTERN = 0x5A  #: what the host finds in a buffer that it has neither writ
 
 
 @dataclass
+class Lease:
+    """Whether a stretch of DRAM still belongs to who allocated it."""
+
+    offset: int
+    size: int
+    ended: bool = False
+
+
+@dataclass
 class Allocation:
     """A stretch of DRAM that belongs to one buffer, and the host's copy of it."""
 
     dram: np.ndarray
     host: np.ndarray
-    freed: bool = False
+    lease: Lease
 
     def _range(self, offset: int, nbytes: int) -> slice:
-        if self.freed:
+        if self.lease.ended:
             raise RuntimeError("this buffer was freed; its memory may belong to another one now")
         return slice(offset, offset + nbytes)
 
@@ -66,37 +75,38 @@ class Dram:
     def allocate(self, shape: Any, dtype: Any, *, coherent: bool, device: Any) -> SimulatedBuffer:
         """A pynq buffer; `coherent` ones look at the DRAM itself and need no synchronising."""
         nbytes = math.prod(np.atleast_1d(shape).tolist()) * np.dtype(dtype).itemsize
-        offset, size = self._take(max(nbytes, 1))
+        lease = self._take(max(nbytes, 1))
+        offset = lease.offset
         memory = self.bytes[offset : offset + nbytes]
         memory[:] = DRAM_PATTERN
         host = self.bytes[offset : offset + nbytes] if coherent else np.full(nbytes, HOST_PATTERN, np.uint8)
-        allocation = Allocation(dram=memory, host=host)
+        allocation = Allocation(dram=memory, host=host, lease=lease)
         buffer = SimulatedBuffer(
             shape, dtype, buffer=host, device=device, device_address=self.base + offset, bo=allocation,
             coherent=coherent,
         )  # fmt: skip
         # Views keep `host` alive, so the stretch is given back with the last of them, or by freebuffer().
-        buffer.release = weakref.finalize(host, self._give_back, allocation, offset, size)
+        buffer.release = weakref.finalize(host, self._give_back, lease)
         buffer.release.atexit = False
         return buffer
 
-    def _take(self, nbytes: int) -> tuple[int, int]:
+    def _take(self, nbytes: int) -> Lease:
         size = -(-nbytes // PAGE) * PAGE
         for index, (offset, available) in enumerate(self._free):
             if available >= size:
                 self._free[index : index + 1] = (
                     [(offset + size, available - size)] if available > size else []
                 )
-                return offset, size
+                return Lease(offset=offset, size=size)
         raise RuntimeError(
             f"Allocate failed: {nbytes:,} bytes do not fit in the {self.free_bytes:,} that are free; free "
             "buffers, or give the simulated board more memory (dram_bytes)"
         )
 
-    def _give_back(self, allocation: Allocation, offset: int, size: int) -> None:
-        allocation.freed = True
+    def _give_back(self, lease: Lease) -> None:
+        lease.ended = True
         merged: list[tuple[int, int]] = []
-        for start, length in sorted([*self._free, (offset, size)]):
+        for start, length in sorted([*self._free, (lease.offset, lease.size)]):
             if merged and sum(merged[-1]) == start:
                 merged[-1] = (merged[-1][0], merged[-1][1] + length)
             else:

@@ -16,8 +16,9 @@ from sim.board.processing_system import ARCHITECTURE
 from sim.board.verilate import LIBRARY, build_library
 
 with warnings.catch_warnings():
-    # pynq says on import that it knows neither x86 nor a board here; that is the point.
+    # pynq says on import that it knows neither this processor nor its video library; that is the point.
     warnings.simplefilter("ignore")
+    import pynq.lib  # noqa: F401  every Overlay imports it
     from pynq.metadata.runtime_metadata_parser import RuntimeMetadataParser
     from pynq.pl_server.device import Device
     from pynqmetadata.frontends import Metadata
@@ -68,8 +69,8 @@ class SimulatedDevice(Device):
         name = Path(bitstream.bitfile_name).stem
         if name not in self._packages:
             raise ValueError(
-                f"{bitstream.bitfile_name}: the simulated board was made for {sorted(self._packages)!r}, so it "
-                f"has no gateware for {name!r}; name it among the overlays of the simulation"
+                f"{bitstream.bitfile_name}: the simulated board was made for {sorted(self._packages)!r}, so "
+                f"it has no gateware for {name!r}; name it among the overlays of the simulation"
             )
         verilog = self._packages[name].verilog
         built = build_library(verilog, overlay=name, traced=self._traced)

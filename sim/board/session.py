@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,7 +88,7 @@ def simulated_board(
     flavour: str | Flavour = "zynqmp",
     memory: MemoryModel | None = None,
     budget_cycles: int = 20_000_000,
-    access_cycles: int = 50,
+    access_cycles: int = 100,
     dram_bytes: int = 64 << 20,
     coherent: bool = False,
     trace: Path | None = None,
@@ -160,6 +162,7 @@ def _install(board: Board, device: SimulatedDevice, folder: Path) -> Any:
     for name, value in uio_replacements(board).items():
         replace(pynq.interrupt, name, value)
     drivers = dict(pynq.overlay._ip_drivers)
+    own_loop = _ensure_event_loop()
     variable, before = "COLONNADE_OVERLAYS", os.environ.get("COLONNADE_OVERLAYS")
     os.environ[variable] = str(folder)
 
@@ -171,12 +174,28 @@ def _install(board: Board, device: SimulatedDevice, folder: Path) -> Any:
             else:
                 setattr(owner, name, value)
         _forget_drivers(pynq.overlay._ip_drivers, drivers)
+        if own_loop is not None:
+            asyncio.set_event_loop(None)
+            own_loop.close()
         if before is None:
             os.environ.pop(variable, None)
         else:
             os.environ[variable] = before
 
     return restore
+
+
+def _ensure_event_loop() -> asyncio.AbstractEventLoop | None:
+    """pynq asks for the current loop outside of coroutines; asyncio.run() leaves a process without one."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            asyncio.get_event_loop()
+            return None
+        except RuntimeError:
+            loop = asyncio.new_event_loop()
+            asyncio.set_event_loop(loop)
+            return loop
 
 
 def _forget_drivers(registered: dict[str, type], before: dict[str, type]) -> None:

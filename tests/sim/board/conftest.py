@@ -180,5 +180,5 @@ def probe_driver():
 
 
 @pytest.fixture
-def manners():
+def manners_of_the_probe():
     return Manners
