@@ -1,0 +1,80 @@
+"""The captures that models are trained and judged on, found in the data folder.
+
+None of them may be redistributed, so none is in the repository; docs/can_ids.md says where each is from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.can_ids.captures import capture_path
+from models.can_ids.features import is_judged
+from models.can_ids.frames import Frames
+from models.can_ids.generator_attacks import inject
+from models.can_ids.readers import read
+
+__all__ = [
+    "CROSS_VEHICLE",
+    "DRIVE",
+    "SLICES",
+    "UNORDERED",
+    "LabelledCapture",
+    "load",
+    "load_drive",
+]
+
+HCRL = "carhacking_hcrl"
+#: The benign drive, and the three captures made of its quarters by injecting attacks.
+BENIGN_DRIVE = f"{HCRL}/normal_run_data_decoded"
+DRIVE = {
+    "dos": f"{HCRL}/synth_reinject_DoS",
+    "fuzzing": f"{HCRL}/synth_reinject_Fuzzy",
+    "rpm": f"{HCRL}/synth_reinject_RPM",
+}
+#: Real contiguous slices of the Car-Hacking attack captures, labelled by rule.
+SLICES = {"slice_dos": f"{HCRL}/hzz86_Dos_20000", "slice_fuzzing": f"{HCRL}/hzz86_Fuzzy_20000"}
+#: Real frames of all attacks in random order: for verdicts on single frames only.
+UNORDERED = {"sample": f"{HCRL}/royyg77_10000_unordered"}
+#: Other vehicles, on which no model of this car can be expected to work.
+CROSS_VEHICLE = {
+    "road_fuzzing": "road_ornl/fuzzing_attack_1",
+    "volvo_v40": "daga_volvo_v40/V40_03_PayloadFuzzing_ID1",
+    "challenge_2020": "carchallenge2020_hcrl/traindata_26985",
+    "train_and_test": "can_train_and_test/DoS-1",
+    "unknown_2018": "injection_2018_unknown_vehicle/inject_speed_FFF",
+}
+#: What the real gear attack sends.
+GEAR_TARGET = {"spoofing_gear": 0x43F}
+GEAR_PAYLOAD = {"spoofing_gear": bytes.fromhex("014560ff6b000000")}
+
+
+@dataclass(frozen=True)
+class LabelledCapture:
+    """Frames that can be judged, in order, and how many there were that cannot."""
+
+    name: str
+    frames: Frames
+    excluded: int = 0  #: remote frames and 29-bit identifiers
+    synthetic: bool = False  #: whether the attacks were injected afterwards
+
+
+def load(
+    name: str, path: str | Path, *, data: Path | None = None, synthetic: bool = False
+) -> LabelledCapture:
+    """A capture of the data folder by its name there, or any file by its path."""
+    frames = read(path if isinstance(path, Path) else capture_path(path, data)).frames
+    judged = is_judged(frames)
+    return LabelledCapture(name, frames[judged], int((~judged).sum()), synthetic)
+
+
+def load_drive(data: Path | None = None, *, gear: bool = False) -> list[LabelledCapture]:
+    """The four quarters of the drive: three with attacks, the third benign or with gear spoofing injected."""
+    captures = [load(name, path, data=data, synthetic=True) for name, path in DRIVE.items()]
+    whole = load("benign", BENIGN_DRIVE, data=data).frames
+    quarter = len(whole) // 4
+    third = whole[slice(2 * quarter, 3 * quarter)]
+    if gear:
+        attacked = inject(third, ["spoofing_gear"], seed=0, targets=GEAR_TARGET, payloads=GEAR_PAYLOAD)
+        return [*captures, LabelledCapture("gear", attacked, synthetic=True)]
+    return [*captures, LabelledCapture("benign", third)]
