@@ -13,7 +13,7 @@ from itertools import product, zip_longest
 from random import Random
 from typing import Any
 
-from amaranth.hdl import Value
+from amaranth.hdl import ClockDomain, Module, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
@@ -69,7 +69,10 @@ class StreamBench:
         self._outputs = [port for port in ports if port.flow is Out]
         self._case: Callable[[Any], Any] = _nothing
         self._ran = False
-        self._simulator = Simulator(unit)
+        top = Module()
+        top.domains.sync = ClockDomain()  # also for a unit without a register
+        top.submodules.unit = unit
+        self._simulator = Simulator(top)
         self._simulator.add_clock(1e-6)
         self._simulator.add_testbench(self._testbench)
 
@@ -82,10 +85,12 @@ class StreamBench:
         seed: int = 0,
         quiet_cycles: int = 12,
         hang_cycles: int = 400,
+        run_cycles_max: int = 20_000,
     ) -> Run:
         """Feed `items` by input name, take all that comes, and stop after `quiet_cycles` of silence.
 
-        `hang_cycles` without a transfer while something is on offer is a hang.
+        `hang_cycles` without a transfer while something is on offer is a hang; a run that is not over after
+        `run_cycles_max` is a unit that invents items.
         """
         names = [port.name for port in self._inputs]
         if unknown := set(items) - set(names):
@@ -102,6 +107,8 @@ class StreamBench:
             while still < quiet_cycles or any(mover.waits for mover in movers):
                 if still > hang_cycles:
                     raise StreamViolation(f"hang: no transfer in {still} cycles; {_standing(movers)}")
+                if cycle > run_cycles_max:
+                    raise StreamViolation(f"no end after {cycle} cycles; {_standing(movers)}")
                 for mover in movers:
                     mover.drive(ctx, cycle)
                 _, _, *seen = await ctx.tick().sample(*watched)

@@ -12,7 +12,11 @@ from amaranth.lib.wiring import In, Out
 
 from sim.stream_ports import stream_ports
 
-__all__ = ["check_streams", "combinational_paths"]
+__all__ = ["StreamPathError", "check_streams", "combinational_paths"]
+
+
+class StreamPathError(AssertionError):
+    """A unit's `valid` or payload follows a `ready` within the cycle."""
 
 
 def combinational_paths(component: wiring.Component) -> set[tuple[str, str]]:
@@ -83,7 +87,7 @@ def check_streams(component: wiring.Component) -> None:
     offer = {f"{name}.{part}" for name in outputs for part in ("valid", "payload")}
     for source, target in sorted(combinational_paths(component)):
         if source in ready and target in offer:
-            raise AssertionError(
+            raise StreamPathError(
                 f"{type(component).__name__}: {target} follows {source} within the cycle; "
                 "valid must never wait for ready"
             )
