@@ -6,7 +6,6 @@ import asyncio
 import os
 import sys
 import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -162,7 +161,7 @@ def _install(board: Board, device: SimulatedDevice, folder: Path) -> Any:
     for name, value in uio_replacements(board).items():
         replace(pynq.interrupt, name, value)
     drivers = dict(pynq.overlay._ip_drivers)
-    own_loop = _ensure_event_loop()
+    own_loop = _own_event_loop()
     variable, before = "COLONNADE_OVERLAYS", os.environ.get("COLONNADE_OVERLAYS")
     os.environ[variable] = str(folder)
 
@@ -185,17 +184,18 @@ def _install(board: Board, device: SimulatedDevice, folder: Path) -> Any:
     return restore
 
 
-def _ensure_event_loop() -> asyncio.AbstractEventLoop | None:
-    """pynq asks for the current loop outside of coroutines; asyncio.run() leaves a process without one."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        try:
-            asyncio.get_event_loop()
-            return None
-        except RuntimeError:
-            loop = asyncio.new_event_loop()
-            asyncio.set_event_loop(loop)
-            return loop
+def _own_event_loop() -> asyncio.AbstractEventLoop | None:
+    """A current event loop as a fresh process has one, unless one is running already, as in a notebook.
+
+    pynq asks for the current loop outside of coroutines, and asyncio.run() leaves a process without any.
+    """
+    try:
+        asyncio.get_running_loop()
+        return None
+    except RuntimeError:
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        return loop
 
 
 def _forget_drivers(registered: dict[str, type], before: dict[str, type]) -> None:
