@@ -46,7 +46,10 @@ test: .venv/dev.stamp .venv/train.stamp  ## lint, types and every test
 sim: setup  ## run the cocotb benches (gateware against bus models of others) at full length
 	$(BIN)/python -m sim.benches
 
+prove: setup  ## prove the contracts of the stream and bus units (what is unchanged since is not repeated)
+	$(COLONNADE) prove
+
 figures: setup  ## merge build/reports into docs/figures.json and print them beside goals and peers
 	$(COLONNADE) figures
 
-.PHONY: help setup setup-train demo test figures sim
+.PHONY: help setup setup-train demo test figures sim prove

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import typer
 
 FOLDER = Path("build") / "proofs"
+PAGE = Path("docs") / "proofs.md"
 
 
 def command(
     units: str = typer.Option("", help="Only the proofs whose name contains this."),
     jobs: int = typer.Option(os.cpu_count() or 1, min=1, help="Proofs at a time."),
     again: bool = typer.Option(False, help="Repeat what was proven before with the same gateware and tools."),
+    write: bool = typer.Option(False, help=f"Refresh the table in {PAGE} (all units only)."),
 ) -> None:
     """Prove every unit's contract: stable while stalled, nothing lost, doubled or reordered.
 
@@ -53,7 +56,21 @@ def command(
                 "prove.solver_s": round(sum(verdict.seconds for verdict in ordered), 1),
             },
         )
+        if write:
+            _refresh(ROOT / PAGE, ordered)
     raise typer.Exit(1 if failed else 0)
+
+
+def _refresh(page: Path, verdicts) -> None:
+    """Put the table between the page's two markers."""
+    rows = [
+        f"| {verdict.unit} | {verdict.depth} | {verdict.seconds:.0f} | {'proven' if verdict.proven else 'FAILED'} |"
+        for verdict in verdicts
+    ]
+    table = "\n".join(["| unit | cycles deep | seconds | verdict |", "|---|---|---|---|", *rows])
+    start, end = "<!-- proofs -->\n", "\n<!-- end of proofs -->"
+    text = re.sub(f"{start}.*?{end}", lambda _: start + table + end, page.read_text(), flags=re.DOTALL)
+    page.write_text(text)
 
 
 def _table(verdicts):

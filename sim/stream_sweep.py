@@ -68,13 +68,7 @@ class StreamBench:
         self._inputs = [port for port in ports if port.flow is In]
         self._outputs = [port for port in ports if port.flow is Out]
         self._case: Callable[[Any], Any] = _nothing
-        self._ran = False
-        top = Module()
-        top.domains.sync = ClockDomain()  # also for a unit without a register
-        top.submodules.unit = unit
-        self._simulator = Simulator(top)
-        self._simulator.add_clock(1e-6)
-        self._simulator.add_testbench(self._testbench)
+        self._simulator: Simulator | None = None
 
     def run(
         self,
@@ -118,14 +112,23 @@ class StreamBench:
                 cycle += 1
 
         self._case = case
-        if self._ran:
-            self._simulator.reset()
-        self._ran = True
-        self._simulator.run()
+        self._fresh_simulator().run()
         return Run(
             items={sink.port.name: [sink.port.decode(bits) for bits in sink.taken] for sink in sinks},
             cycles={mover.port.name: mover.cycles for mover in movers},
         )
+
+    def _fresh_simulator(self) -> Simulator:
+        if self._simulator is not None:
+            self._simulator.reset()
+            return self._simulator
+        top = Module()
+        top.domains.sync = ClockDomain()  # also for a unit without a register
+        top.submodules.unit = self._unit
+        self._simulator = Simulator(top)
+        self._simulator.add_clock(1e-6)
+        self._simulator.add_testbench(self._testbench)
+        return self._simulator
 
     async def _testbench(self, ctx) -> None:
         await self._case(ctx)
