@@ -7,7 +7,7 @@ from hw.overlay.base import Overlay
 
 
 class Tally(Overlay):
-    """A job counts down from LENGTH; `hold` stops it; it is not idle, and cannot be reset, before its end."""
+    """A job counts down from LENGTH; `hold` stops it; it is not idle, and cannot be reset, before its last cycle."""
 
     def __init__(self, *, name="tally", steps=1, memory_data_bits=64):
         self._steps = steps
@@ -43,7 +43,7 @@ class Tally(Overlay):
             registers.left.eq(left),
             self.light.eq(left),
             shell.busy.eq(left != 0),
-            shell.idle.eq(left == 0),
+            shell.idle.eq(left <= self._steps),  # so `done` meets a reset
             shell.progress.eq(~self.hold),
             shell.interrupts["done"].eq((left == self._steps) & ~self.hold),
             shell.interrupts["half"].eq((left == registers.length >> 1) & (left != 0) & ~self.hold),

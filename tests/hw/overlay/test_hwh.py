@@ -78,6 +78,7 @@ def test_interrupts_are_found_in_the_order_of_their_bits(parsed, flavour):
         "tally/done": ("axi_intc", 0),
         "tally/half": ("axi_intc", 1),
     }
+    assert [parsed.interrupt_pins[f"xlconcat/In{bit}"]["index"] for bit in (0, 1)] == [0, 1]
     first_line = {"zynqmp": 121, "zynq7000": 61}[flavour]
     assert parsed.interrupt_controllers == {"axi_intc": {"parent": "", "index": 0, "raw_irq": first_line}}
     assert set(parsed.ip_dict["tally"]["interrupts"]) == {"done", "half"}
