@@ -1,7 +1,7 @@
 """Attacks put into benign traffic, the user's own or generated, in bursts and labelled frame by frame.
 
-Benign frames keep their order and time stamps, but for those that a suspended sender no longer sends. The share
-of attack frames in a burst is what was measured on real captures (DoS, fuzzing) or assumed (the others).
+Benign frames keep their order and time stamps, but for those that a suspended sender no longer sends. The
+share of attack frames in a burst was measured on real captures (DoS, fuzzing) or is assumed (the others).
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ def inject(
 ) -> Frames:
     """The capture with attacks of these kinds in it, taking turns burst by burst.
 
-    `targets` names the identifier that a kind forges or silences, `payloads` what a kind of spoofing sends; else
-    both are drawn, from what the capture shows. A suspension takes frames away; the first frame after each
-    missing one carries the label. When the capture is short, bursts and gaps shrink so that every kind has its
-    turn.
+    `targets` names the identifier that a kind forges or silences, `payloads` what a kind of spoofing sends;
+    both are drawn otherwise, from what the capture shows. A suspension takes frames away; the first frame
+    after each missing one carries the label. When the capture is short, bursts and gaps shrink so that every
+    kind has its turn.
     """
     _check(benign, kinds, shares or {}, targets or {})
     draw = np.random.default_rng([0xA77AC4, seed])

@@ -15,19 +15,15 @@ from models.can_ids.frames import Frames
 from models.can_ids.readers.candump import CAN_FD
 from models.can_ids.readers.capture import Tally
 from models.can_ids.readers.grammar import BAD_DLC, ERROR_FRAME, EXTENDED_MAX, LENGTH_MISMATCH
+from models.can_ids.readers.sniff import BINARY
 from models.can_ids.readers.source import GZIP_MAGIC
 from models.can_ids.readers.templates import LINE_BYTES, TOO_LONG
 
-__all__ = ["PASSED_OVER", "format_of", "frames_through_python_can"]
+__all__ = ["PASSED_OVER", "frames_through_python_can"]
 
+_ASC_HEADING = re.compile(r"date |base |//", re.IGNORECASE)
 CHUNK_FRAMES = 1 << 14
 PASSED_OVER = "line that python-can passes over"
-MAGIC = {b"LOGG": "blf", b"MDF     ": "mf4", b"SQLite format 3\0": "db"}
-FIRST_LINES = {
-    "trc": re.compile(rb";\$FILEVERSION|;[ \t]*Message Number", re.IGNORECASE),
-    "asc": re.compile(rb"(?:^|\n)(?:date [A-Z]|base +(?:hex|dec))", re.IGNORECASE),
-    "python-can csv": re.compile(rb"timestamp,arbitration_id,extended,remote,error,dlc,data\s"),
-}
 #: Comments and headings, which are passed over rightly.
 _HEADING = re.compile(
     r"\s*(?:$|;|//|timestamp,|date |base |(?:no )? *internal events|(?:Begin|End) Trigger|[\d.]+\s+Start of)",
@@ -35,20 +31,11 @@ _HEADING = re.compile(
 )
 
 
-def format_of(head: bytes) -> str:
-    """The format if python-can should read it, else nothing."""
-    for magic, name in MAGIC.items():
-        if head.startswith(magic):
-            return name
-    start = head[:LINE_BYTES]
-    return next((name for name, first in FIRST_LINES.items() if first.search(start)), "")
-
-
 def frames_through_python_can(
     path: Path, name: str, pieces: Iterator[bytes], tally: Tally
 ) -> Iterator[Frames]:
     """Frames in chunks. `pieces` are the file's bytes, decompressed."""
-    if name in MAGIC.values():
+    if name in BINARY.values():
         with tempfile.TemporaryDirectory() as folder:
             plain = _unzipped(path, pieces, Path(folder) / f"capture.{name}")
             yield from _chunks(_binary_messages(plain, name, tally), name, tally)
@@ -74,8 +61,9 @@ def _binary_messages(path: Path, name: str, tally: Tally) -> Iterator[can.Messag
     if name == "mf4":
         yield from _until_stopped(_mf4_reader(path))
         return
-    reader = _GuardedBlfReader(path)
-    yield from _until_stopped(reader)
+    with path.open("rb") as file:
+        reader = _GuardedBlfReader(file)
+        yield from reader
     found = path.stat().st_size
     if found < reader.file_size:
         tally.broken = f"{path} ends at byte {found:,}, its header says {reader.file_size:,}"
@@ -93,6 +81,10 @@ def _mf4_reader(path: Path) -> can.MF4Reader:
         import asammdf
     except ImportError as error:
         raise MissingPackage(f"{path}: .mf4 needs the asammdf package; pip install asammdf") from error
+    with path.open("rb") as file:
+        start = file.read(68)
+    if start[8:10] != b"4." or start[64:68] != b"##HD":
+        raise ValueError("no header of MDF version 4")
     asammdf.MDF(path).close()  # a broken file fails here, and not in python-can, which would leave it open
     return can.MF4Reader(path)
 
@@ -159,10 +151,22 @@ class _Lines:
 
 def _text_messages(lines: _Lines, name: str, tally: Tally) -> Iterator[can.Message]:
     readers = {"asc": can.ASCReader, "trc": can.TRCReader, "python-can csv": can.CSVReader}
-    for message in readers[name](lines):
+    for message in readers[name](_with_end_of_heading(lines) if name == "asc" else lines):
         _count_passed_over(lines, lines.since_message[:-1], tally)
         yield message
     _count_passed_over(lines, lines.since_message, tally)
+
+
+def _with_end_of_heading(lines: Iterator[str]) -> Iterator[str]:
+    """Tell python-can where an .asc heading ends; where no line says it, it would swallow the first frame."""
+    for line in lines:
+        if not _ASC_HEADING.match(line):
+            if "internal events" not in line.lower():
+                yield "internal events logged"
+            yield line
+            break
+        yield line
+    yield from lines
 
 
 def _count_passed_over(lines: _Lines, passed: list[str], tally: Tally) -> None:

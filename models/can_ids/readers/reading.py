@@ -9,8 +9,7 @@ from pathlib import Path
 from models.can_ids.frames import Attack, Frames
 from models.can_ids.readers.capture import Capture, Tally
 from models.can_ids.readers.labels import attack_of_file
-from models.can_ids.readers.python_can import format_of, frames_through_python_can
-from models.can_ids.readers.sniff import sniff
+from models.can_ids.readers.sniff import format_for_python_can, sniff
 from models.can_ids.readers.source import pieces
 from models.can_ids.readers.templates import frames_of
 
@@ -44,8 +43,11 @@ def _open(
     tally = tally or Tally()
     source = pieces(path, tally)
     first = next(source, b"")
-    name = format_of(first)
+    name = format_for_python_can(first)
     if name:
+        # Costs a second or two, through asammdf, which nobody should wait for who reads a log of candump.
+        from models.can_ids.readers.python_can import frames_through_python_can
+
         return name, frames_through_python_can(path, name, chain([first], source), tally), tally
     grammar = sniff(first, path, attack_of_file(path.name) if injected is None else injected)
     return grammar.name, frames_of(chain([first], source), grammar, tally), tally

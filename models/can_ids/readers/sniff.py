@@ -1,7 +1,8 @@
-"""Which text format a file has, from its first lines."""
+"""Which format a file has, from its first bytes."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from models.can_ids.frames import Attack
@@ -10,9 +11,27 @@ from models.can_ids.readers.grammar import NOT_A_FRAME, Grammar
 from models.can_ids.readers.hcrl import HcrlCsv, HcrlText
 from models.can_ids.readers.tabular import Table, roles_of
 
-__all__ = ["sniff"]
+__all__ = ["BINARY", "format_for_python_can", "sniff"]
+
+# What python-can reads: files with magic numbers, and texts with these first lines.
+BINARY = {b"LOGG": "blf", b"MDF     ": "mf4", b"SQLite format 3\0": "db"}
+FIRST_LINES = {
+    "trc": re.compile(rb";\$FILEVERSION|;[ \t]*Message Number", re.IGNORECASE),
+    "asc": re.compile(rb"(?:^|\n)(?:date [A-Z]|base +(?:hex|dec))", re.IGNORECASE),
+    "python-can csv": re.compile(rb"timestamp,arbitration_id,extended,remote,error,dlc,data\s"),
+}
 
 SAMPLE_BYTES, SAMPLE_LINES = 1 << 16, 200
+HEADING_BYTES = 4096
+
+
+def format_for_python_can(head: bytes) -> str:
+    """The format if python-can should read it, else nothing."""
+    for magic, name in BINARY.items():
+        if head.startswith(magic):
+            return name
+    start = head[:HEADING_BYTES]
+    return next((name for name, first in FIRST_LINES.items() if first.search(start)), "")
 
 
 class Unknown:

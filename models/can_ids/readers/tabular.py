@@ -77,10 +77,8 @@ class Table:
         self.decimal = any(self._is_decimal(row) for row in sample)
 
     def _is_decimal(self, row: bytes) -> bool:
-        fields = row.split(b",")
-        return (
-            len(fields) == self.width and len(fields[self.at["id"]]) > 8 and fields[self.at["id"]].isdigit()
-        )
+        fields, place = row.split(b","), self.at["id"]
+        return len(fields) > place and len(fields[place]) > 8 and fields[place].isdigit()
 
     def parse(self, line: bytes) -> Line | str:
         if not line.strip() or line.strip() == self.header:

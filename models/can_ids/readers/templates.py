@@ -107,12 +107,13 @@ class _Reading:
 
     def frames(self) -> Frames:
         block = self.block
-        order = np.argsort(block.lengths, kind="stable")
+        written = np.flatnonzero(block.lengths)
+        order = written[np.argsort(block.lengths[written], kind="stable")]
         lengths, starts = np.unique(block.lengths[order], return_index=True)
         for length, rows in zip(lengths.tolist(), np.split(order, starts[1:]), strict=True):
             if length > LINE_BYTES:
                 self.tally.drop(TOO_LONG, block.first_line + int(rows[0]), len(rows))
-            elif length:
+            else:
                 self._read_length(rows, length)
         return self.columns if self.kept.all() else self.columns[self.kept]
 
