@@ -33,10 +33,11 @@ def command(
         errors.print(f"[red]cannot show {escape(str(model))}:[/] {escape(str(error))}")
         raise typer.Exit(1) from None
     table = Table(title=f"{program.name}  sha256 {program.digest[:16]}")
-    for heading in ("layer", "kind", "detail"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("shape", "integers", "MACs", "weight bytes"):
-        table.add_column(heading, justify="right")
+    table.add_column("layer", overflow="fold")
+    table.add_column("kind", no_wrap=True)
+    table.add_column("detail")
+    for heading in ("shape", "integers", "MACs", "bytes"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in rows(program):
         counts = [f"{row.macs:,}" if row.macs else "", f"{row.weight_bytes:,.1f}" if row.weight_bytes else ""]
         table.add_row(*map(escape, (row.name, row.kind, row.detail, row.shape, row.result, *counts)))

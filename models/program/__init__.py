@@ -4,6 +4,7 @@ program = load("model.onnx")
 logits, = run(program, program.quantiser.quantise(features))
 """
 
+from models.program import ops
 from models.program.execute import run, trace
 from models.program.graph import ImportRefused
 from models.program.importer import load
@@ -19,6 +20,7 @@ __all__ = [
     "Tensor",
     "integer_logits",
     "load",
+    "ops",
     "run",
     "trace",
 ]

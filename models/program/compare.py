@@ -17,11 +17,13 @@ def run_qonnx(path: str | Path, values: np.ndarray) -> tuple[np.ndarray, ...]:
         warnings.simplefilter("ignore")
         from qonnx.core.modelwrapper import ModelWrapper
         from qonnx.core.onnx_exec import execute_onnx
-        from qonnx.transformation.change_batchsize import ChangeBatchSize
         from qonnx.transformation.infer_shapes import InferShapes
 
         model = ModelWrapper(str(path))
-        model = model.transform(ChangeBatchSize(len(values))).transform(InferShapes())
+        for value in (*model.graph.input, *model.graph.output):
+            value.type.tensor_type.shape.dim[0].dim_value = len(values)
+        del model.graph.value_info[:]  # shapes for the old batch
+        model = model.transform(InferShapes())
         name = model.graph.input[0].name
         results = execute_onnx(model, {name: values.astype(np.float32)})
         return tuple(results[output.name] for output in model.graph.output)

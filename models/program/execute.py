@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import product
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -113,7 +114,9 @@ def _storage(tensor: Tensor) -> type:
 
 def _dense(call: _Call, x: np.ndarray) -> np.ndarray:
     kind = _exact_type(_worst_sum(call.op, call.sources[0]))
-    total = x.reshape(len(x), -1).astype(kind, copy=False) @ call.op.weights.T.astype(kind)
+    total = x.reshape(len(x), call.op.weights.shape[1]).astype(kind, copy=False) @ call.op.weights.T.astype(
+        kind
+    )
     if call.op.bias.any():
         total += call.op.bias.astype(kind)
     return total
@@ -225,7 +228,9 @@ def _upsample(call: _Call, x: np.ndarray) -> np.ndarray:
 
 
 def _arg_max(_call: _Call, x: np.ndarray) -> np.ndarray:
-    return x.reshape(len(x), -1).argmax(axis=1, keepdims=True)  # numpy gives the first of equals
+    return x.reshape(len(x), prod(x.shape[1:])).argmax(
+        axis=1, keepdims=True
+    )  # numpy gives the first of equals
 
 
 _KERNELS: dict[type, Callable[..., np.ndarray]] = {

@@ -17,8 +17,8 @@ from models.program.values import Levels, Signal, power_of_two
 
 __all__ = ["Staircase", "as_requantise", "as_thresholds", "staircase"]
 
-#: Channels times levels of one layer; a 16-bit quantiser on 64 channels.
-MAX_THRESHOLDS = 1 << 22
+#: Channels times levels of one layer: 12 bits on 256 channels, or 16 on 16.
+MAX_THRESHOLDS = 1 << 20
 
 
 @dataclass(frozen=True)

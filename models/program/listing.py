@@ -104,11 +104,15 @@ def draw(program: Program, path: Path) -> Path:
             bbox={"boxstyle": "round,pad=0.35", "fc": _COLOURS.get(type(maker), "#eeeeee"), "ec": "#555555"},
         )
         for source in maker.inputs if maker else ():
+            # An edge past other layers goes round them on the right.
+            past = depth[name] - depth[source] > 1
+            side = 0.32 if past else 0.0
+            bend = {"connectionstyle": "arc3,rad=-0.4"} if past else {}
             axes.annotate(
                 "",
-                xy=(column[name], -depth[name] + 0.28),
-                xytext=(column[source], -depth[source] - 0.28),
-                arrowprops={"arrowstyle": "->", "color": "#555555"},
+                xy=(column[name] + side, -depth[name] + (0 if past else 0.28)),
+                xytext=(column[source] + side, -depth[source] - (0 if past else 0.28)),
+                arrowprops={"arrowstyle": "->", "color": "#555555", **bend},
             )
     axes.set_title(f"{program.name}  {program.digest[:12]}", fontsize=9)
     path.parent.mkdir(parents=True, exist_ok=True)

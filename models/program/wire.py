@@ -220,6 +220,8 @@ def read_model(path: Path) -> Message:
     model = reader.message("Model", 0, size)
     if model.graph is None or not model.graph.node:
         raise reader.refuse("it holds no graph with nodes")
+    if not model.opset_import:
+        raise reader.refuse("it names no operator set")
     return model
 
 
