@@ -39,11 +39,18 @@ MAP = RegisterMap(
 
 
 class Control(wiring.Component):
-    bus: In(AXI4Lite(addr_bits=16))
-    seen: In(8)
-    inputs: In(INPUTS)
-    interrupt: Out(1)
-    word3: Out(32)
+    """The bus units as an overlay has them."""
+
+    def __init__(self):
+        super().__init__(
+            {
+                "bus": In(AXI4Lite(addr_bits=16)),
+                "seen": In(8),
+                "inputs": In(INPUTS),
+                "interrupt": Out(1),
+                "word3": Out(32),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
@@ -65,7 +72,7 @@ class Control(wiring.Component):
 
 
 async def _start(dut, choose: random.Random) -> AxiLiteMaster:
-    cocotb.start_soon(Clock(dut.clk, 10, unit="ns").start())
+    Clock(dut.clk, 10, unit="ns").start()
     dut.seen.value, dut.inputs.value = 0, 0
     master = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axi_bus"), dut.clk, dut.rst)
     dut.rst.value = 1

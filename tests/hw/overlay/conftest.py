@@ -7,7 +7,7 @@ from hw.overlay.base import Overlay
 
 
 class Tally(Overlay):
-    """A job counts down from LENGTH; `hold` stops it; it is not idle, and cannot be reset, before its last cycle."""
+    """A job counts down from LENGTH; `hold` stops it; it cannot be reset before its last cycle."""
 
     def __init__(self, *, name="tally", steps=1, memory_data_bits=64):
         self._steps = steps
