@@ -63,10 +63,10 @@ def command(
 
 def _refresh(page: Path, verdicts) -> None:
     """Put the table between the page's two markers."""
-    rows = [
-        f"| {verdict.unit} | {verdict.depth} | {verdict.seconds:.0f} | {'proven' if verdict.proven else 'FAILED'} |"
-        for verdict in verdicts
-    ]
+    rows = []
+    for verdict in verdicts:
+        word = "proven" if verdict.proven else "FAILED"
+        rows.append(f"| {verdict.unit} | {verdict.depth} | {verdict.seconds:.0f} | {word} |")
     table = "\n".join(["| unit | cycles deep | seconds | verdict |", "|---|---|---|---|", *rows])
     start, end = "<!-- proofs -->\n", "\n<!-- end of proofs -->"
     text = re.sub(f"{start}.*?{end}", lambda _: start + table + end, page.read_text(), flags=re.DOTALL)
