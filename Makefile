@@ -49,7 +49,17 @@ sim: setup  ## run the cocotb benches (gateware against bus models of others) at
 prove: setup  ## prove the contracts of the stream and bus units (what is unchanged since is not repeated)
 	$(COLONNADE) prove
 
+# Python 3.10 is what those images run; a newer one takes newer metadata packages.
+PYTHON301 ?= $(shell for python in python3.10 python3.11; do $$python -m venv --help >/dev/null 2>&1 && echo $$python && break; done)
+.venv-pynq301/stamp: requirements-pynq301.txt
+	$(PYTHON301) -m venv .venv-pynq301
+	.venv-pynq301/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+test-pynq301: .venv-pynq301/stamp  ## repeat the board tests with pynq 3.0.1, as boards pin it
+	.venv-pynq301/bin/python -m pytest tests/sim/board tests/host/test_overlays.py tests/host/test_copy.py
+
 figures: setup  ## merge build/reports into docs/figures.json and print them beside goals and peers
 	$(COLONNADE) figures
 
-.PHONY: help setup setup-train demo test figures sim prove
+.PHONY: help setup setup-train demo test figures sim prove test-pynq301

@@ -1,5 +1,5 @@
 """Fixtures that tests of several folders use."""
 
-from sim.board.pytest_fixture import make_board
+from sim.pytest_fixture import make_board
 
 __all__ = ["make_board"]
