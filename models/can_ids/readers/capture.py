@@ -16,15 +16,11 @@ class Tally:
 
     dropped: dict[str, int] = field(default_factory=dict)  #: lines or frames left out, by reason
     first_dropped: dict[str, int] = field(default_factory=dict)  #: number of the first such line or frame
-    adjusted: dict[str, int] = field(default_factory=dict)  #: frames kept although something was odd
     broken: str = ""  #: where and why reading stopped early; empty when the end was reached
 
     def drop(self, reason: str, line: int, count: int = 1) -> None:
         self.dropped[reason] = self.dropped.get(reason, 0) + count
         self.first_dropped[reason] = min(self.first_dropped.get(reason, line), line)
-
-    def adjust(self, reason: str, count: int = 1) -> None:
-        self.adjusted[reason] = self.adjusted.get(reason, 0) + count
 
 
 @dataclass(frozen=True)
@@ -40,10 +36,6 @@ class Capture:
         return self.tally.dropped
 
     @property
-    def adjusted(self) -> dict[str, int]:
-        return self.tally.adjusted
-
-    @property
     def broken(self) -> str:
         return self.tally.broken
 
@@ -55,7 +47,5 @@ class Capture:
         yield f"{len(self.frames):,} frames, format {self.format}"
         for reason, count in self.dropped.items():
             yield f"{count:,} dropped: {reason} (first: number {self.tally.first_dropped[reason]:,})"
-        for reason, count in self.adjusted.items():
-            yield f"{count:,} kept: {reason}"
         if self.broken:
             yield f"stopped early: {self.broken}"

@@ -76,7 +76,6 @@ class Line:
     dlc: int
     remote: bool = False
     attack: int = Attack.BENIGN
-    adjusted: str = ""  #: what was odd about it, if anything
     identifier_span: Span = (0, 0)
     data_span: Span = (0, 0)
     free_spans: tuple[Span, ...] = ()  #: text that means nothing here, free of commas and quotes

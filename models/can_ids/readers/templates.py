@@ -110,7 +110,7 @@ class _Reading:
         written = np.flatnonzero(block.lengths)
         order = written[np.argsort(block.lengths[written], kind="stable")]
         lengths, starts = np.unique(block.lengths[order], return_index=True)
-        for length, rows in zip(lengths.tolist(), np.split(order, starts[1:]), strict=True):
+        for length, rows in zip(lengths.tolist(), np.split(order, starts)[1:], strict=True):
             if length > LINE_BYTES:
                 self.tally.drop(TOO_LONG, block.first_line + int(rows[0]), len(rows))
             else:
@@ -123,7 +123,7 @@ class _Reading:
             if len(rows) < FEW_LINES:
                 break
             template = self._read_line(int(rows[0]))
-            if template is not None and template.time.span is not None and not template.adjusted:
+            if template is not None and template.time.span is not None:
                 left = ~self._read_alike(rows, length, template)
                 left[0] = False
                 rows = rows[left]
@@ -138,8 +138,6 @@ class _Reading:
             if parsed:
                 self.tally.drop(parsed, self.block.first_line + row)
             return None
-        if parsed.adjusted:
-            self.tally.adjust(parsed.adjusted)
         columns = self.columns
         columns.timestamp[row] = parsed.time.seconds
         columns.identifier[row] = parsed.identifier.value

@@ -154,6 +154,15 @@ def test_the_fast_way_agrees_with_the_exact_one(text):
     assert fast_tally == exact_tally
 
 
+@pytest.mark.parametrize("digits", range(10))
+def test_many_time_stamps_are_what_python_makes_of_each(digits):
+    draw = np.random.default_rng(digits)
+    whole = draw.integers(10**9, 2 * 10**9, 200).tolist()
+    stamps = [f"{second}.{draw.integers(10**digits):0{digits}d}" for second in whole]
+    frames = frames_in("".join(f"({stamp}) can0 123#00\n" for stamp in stamps).encode())
+    assert frames.timestamp.tolist() == [float(stamp) for stamp in stamps]
+
+
 def test_alike_lines_are_read_the_fast_way(monkeypatch):
     parsed = []
     parse = Candump.parse
@@ -398,6 +407,15 @@ def test_a_corrupt_gzip_yields_what_came_before(tmp_path):
     capture = read_text(tmp_path, "drive.log.gz", bytes(whole))
     assert "is corrupt at byte" in capture.broken
     assert len(capture.frames) > 20_000
+
+
+def test_what_precedes_an_error_is_salvaged_to_the_byte(tmp_path):
+    whole = bytearray(gzip.compress(LOG[:20_000]))
+    assert len(whole) < 4096  # one piece for zlib
+    whole[-8:-4] = b"\0\0\0\0"  # the check sum, after all the data
+    capture = read_text(tmp_path, "drive.log.gz", bytes(whole))
+    assert "incorrect data check" in capture.broken
+    assert_same(capture.frames, frames_in(LOG[:20_000]), labels=True)
 
 
 def test_gzip_members_one_after_the_other_are_one_file(tmp_path):
