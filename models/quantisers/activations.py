@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from brevitas.export.onnx.qonnx.function import BrevitasQuantTorchScriptFn
 from brevitas.quant import Int8ActPerTensorFixedPoint, Uint8ActPerTensorFixedPoint
 from brevitas.quant_tensor import IntQuantTensor
 from torch import Tensor, nn
@@ -40,6 +39,21 @@ class _RoundThrough(torch.autograd.Function):
     def backward(ctx, gradient: Tensor):
         (inside,) = ctx.saved_tensors
         return gradient * inside, None, None
+
+
+class _QuantNode(torch.autograd.Function):
+    """Leaves a QONNX `Quant` node in the export."""
+
+    @staticmethod
+    def symbolic(g, x, scale, zero_point, bit_width, signed):
+        parameters = {"signed_i": int(signed), "narrow_i": 0, "rounding_mode_s": "ROUND"}
+        node = g.op("qonnx.custom_op.general::Quant", x, scale, zero_point, bit_width, **parameters)
+        node.setType(x.type())
+        return node
+
+    @staticmethod
+    def forward(_ctx, x, _scale, _zero_point, _bit_width, _signed):
+        return x.clone()  # tracing needs the shape alone
 
 
 class QuantInput(nn.Module):
@@ -80,8 +94,7 @@ class QuantInput(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor | IntQuantTensor:
         if torch.onnx.is_in_onnx_export():
-            parameters = (self.scale, self.zero_point, self.bit_width, False, self.signed, "ROUND")
-            y = BrevitasQuantTorchScriptFn.apply(x, *parameters)
+            y = _QuantNode.apply(x, self.scale, self.zero_point, self.bit_width, self.signed)
         else:
             y = _RoundThrough.apply(x / self.scale, self.minimum, self.maximum) * self.scale
         if not self.return_quant_tensor:
