@@ -1,0 +1,188 @@
+"""The AXI4 read engine: memory to stream."""
+
+from amaranth.hdl import Cat, Const, Module, ResetInserter, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.bus.axi import AXI4, Response
+from hw.bus.realign import BusBeat, Pack
+from hw.bus.transfer import (
+    BURST_BEATS,
+    Burst,
+    BusError,
+    Planner,
+    Stalls,
+    Transfer,
+    check_engine,
+    drive_address,
+)
+from hw.stream import ByteBeat, Fifo, SkidBuffer
+
+__all__ = ["Reader"]
+
+
+class Reader(wiring.Component):
+    """Read each requested `Transfer` and pass its bytes on, packed from lane 0, as one packet.
+
+    Initiation interval 1 beat a cycle. `ADDRESS_CYCLES` from a request to its first read address,
+    `DATA_CYCLES` from a beat on the bus to `data`. The bus is never blocked: a burst is asked for only
+    when the buffer, `outstanding * burst_beats` beats, has room for all of it, so `r.ready` is always
+    high when data comes. Up to `outstanding` bursts are in flight, across transfers too. Full back-
+    pressure on `data`.
+
+    `done` pulses once a transfer, in order, when its last beat has left the buffer (`data` may still be
+    up to four cycles behind). A transfer of length zero gives `done` and no data. `error` pulses for each
+    beat with an error response, with that beat's address; the beat is delivered all the same, so nothing
+    hangs. A transfer beyond the address space gives `error` (DECERR, the transfer's address), then
+    `done`, no data.
+
+    `flush`, for one cycle or longer, is a soft reset: offered requests are dropped, nothing new is asked
+    for, what is in flight is taken and thrown away, without `error` or `done`, and `idle` rises. `data`
+    is withdrawn at once, even while stalled: reset its sink with the same signal.
+
+    Connect `ar` and `r` to those of an `AXI4` port.
+    """
+
+    ADDRESS_CYCLES = Planner.LATENCY_CYCLES + 1
+    DATA_CYCLES = Fifo.LATENCY_CYCLES + 1 + Pack.LATENCY_CYCLES + SkidBuffer.LATENCY_CYCLES
+
+    def __init__(
+        self, *, data_bits: int, addr_bits: int = 40, burst_beats: int = BURST_BEATS, outstanding: int = 8
+    ):
+        check_engine(
+            data_bits=data_bits, addr_bits=addr_bits, burst_beats=burst_beats, outstanding=outstanding
+        )
+        self._data_bits = data_bits
+        self._addr_bits = addr_bits
+        self._burst_beats = burst_beats
+        self._outstanding = outstanding
+        bus = AXI4(data_bits=data_bits, addr_bits=addr_bits).members
+        super().__init__(
+            {
+                "request": In(stream.Signature(Transfer(addr_bits))),
+                "data": Out(stream.Signature(ByteBeat(data_bits))),
+                "ar": bus["ar"],
+                "r": bus["r"],
+                "flush": In(1),
+                "idle": Out(1),
+                "done": Out(1),
+                "error": Out(BusError(addr_bits)),
+                "stalls": Out(Stalls),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        draining = Signal()
+        depth = self._outstanding * self._burst_beats
+
+        burst = Burst(data_bits=self._data_bits, addr_bits=self._addr_bits)
+        planner = Planner(data_bits=self._data_bits, addr_bits=self._addr_bits, burst_beats=self._burst_beats)
+        m.submodules.planner = ResetInserter(draining)(planner)
+        m.submodules.bursts = bursts = Fifo(shape=burst, depth=self._outstanding)  # asked for, not yet read
+        m.submodules.beats = beats = Fifo(shape=self.r.payload.shape(), depth=depth)
+        pack = Pack(data_bits=self._data_bits)
+        m.submodules.pack = ResetInserter(draining)(pack)
+        out = SkidBuffer(shape=ByteBeat(self._data_bits))
+        m.submodules.out = ResetInserter(draining)(out)
+
+        m.d.comb += [
+            planner.i.payload.eq(self.request.payload),
+            planner.i.valid.eq(self.request.valid),
+            self.request.ready.eq(planner.i.ready | draining),
+        ]
+        wiring.connect(m, pack.o, out.i)
+        wiring.connect(m, out.o, wiring.flipped(self.data))
+        wiring.connect(m, wiring.flipped(self.r), beats.i)
+
+        taken, staged = self._take(m, draining, bursts, beats, pack)
+        self._ask(m, draining, planner, bursts, depth, taken)
+
+        quiet = (bursts.level == 0) & ~self.ar.valid & ~staged
+        with m.If(self.flush):
+            m.d.sync += draining.eq(1)
+        with m.Elif(quiet):
+            m.d.sync += draining.eq(0)
+        m.d.comb += [
+            self.idle.eq(quiet & planner.idle & pack.idle & ~out.o.valid & (self.flush | ~draining)),
+            self.stalls.address.eq(self.ar.valid & ~self.ar.ready),
+            self.stalls.data.eq(bursts.o.valid & ~bursts.o.payload.empty & ~beats.o.valid),
+            self.stalls.sink.eq(self.data.valid & ~self.data.ready),
+        ]
+        return m
+
+    def _ask(self, m: Module, draining, planner: Planner, bursts: Fifo, depth: int, taken) -> None:
+        """Ask for a planned burst when the buffer has room for it."""
+        room = Signal(range(depth + 1), init=depth)
+        burst = planner.o.payload
+        move = Signal()
+        asked = Signal(range(self._burst_beats + 1))
+        m.d.comb += [
+            move.eq(
+                planner.o.valid
+                & ~draining
+                & bursts.i.ready
+                & (burst.empty | ((~self.ar.valid | self.ar.ready) & (room > burst.len)))
+            ),
+            planner.o.ready.eq(move),
+            bursts.i.valid.eq(move),
+            bursts.i.payload.eq(burst),
+        ]
+        with m.If(self.ar.ready):
+            m.d.sync += self.ar.valid.eq(0)
+        with m.If(move & ~burst.empty):
+            m.d.comb += asked.eq(burst.len + 1)
+            m.d.sync += self.ar.valid.eq(1)
+            drive_address(m, self.ar.payload, burst, self._data_bits)
+        m.d.sync += room.eq(room - asked + taken)
+
+    def _take(self, m: Module, draining, bursts: Fifo, beats: Fifo, pack: Pack):
+        """Match what comes out of the buffer with the bursts asked for; return whether one leaves it,
+        and whether one is on its way to `pack`."""
+        burst = bursts.o.payload
+        beat = beats.o.payload
+        lane_bits = len(burst.offset)
+        beat_bits = (self._burst_beats - 1).bit_length()
+        index = Signal(8)
+        ends = index == burst.len
+        # A register stage of its own before the rotation.
+        stage = Signal(BusBeat(self._data_bits))
+        stage_valid = Signal()
+        free = ~stage_valid | pack.i.ready
+        step = Signal()
+        skip = Signal()
+        block = burst.addr[lane_bits + beat_bits :]
+        word = (burst.addr[lane_bits : lane_bits + beat_bits] + index)[:beat_bits]
+        m.d.comb += [
+            step.eq(bursts.o.valid & ~burst.empty & beats.o.valid & (free | draining)),
+            skip.eq(bursts.o.valid & burst.empty),
+            beats.o.ready.eq(bursts.o.valid & ~burst.empty & (free | draining)),
+            bursts.o.ready.eq((step & ends) | skip),
+            pack.i.valid.eq(stage_valid),
+            pack.i.payload.eq(stage),
+        ]
+        with m.If(free | draining):
+            m.d.sync += stage_valid.eq(0)
+        with m.If(step):
+            m.d.sync += [
+                stage_valid.eq(~draining),
+                stage.data.eq(beat.data),
+                stage.first.eq(burst.first & (index == 0)),
+                stage.last.eq(burst.last & ends),
+                stage.offset.eq(burst.offset),
+                stage.tail.eq(burst.tail),
+                index.eq(index + 1),
+            ]
+            with m.If(ends):
+                m.d.sync += index.eq(0)
+        # SLVERR and DECERR have the high bit; EXOKAY is no error.
+        failed = step & beat.resp.as_value()[1]
+        m.d.sync += [
+            self.error.valid.eq(~draining & (failed | (skip & burst.refused))),
+            self.error.resp.eq(beat.resp),
+            self.error.addr.eq(Cat(Const(0, lane_bits), word, block)),
+            self.done.eq(~draining & bursts.o.ready & bursts.o.valid & burst.last),
+        ]
+        with m.If(skip):
+            m.d.sync += [self.error.resp.eq(Response.DECERR), self.error.addr.eq(burst.addr)]
+        return step, stage_valid
