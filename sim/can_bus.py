@@ -1,7 +1,7 @@
 """What happens on a CAN bus, written from ISO 11898-1 alone: frames as bits, bits as levels in time.
 
-This is the other side of `hw.can` and shares nothing with it: what the gateware receives was encoded here, and
-`receive` is a second node: what the standard says a receiver accepts of a sequence of sampled bits.
+This is the other side of `hw.can` and shares nothing with it: what the gateware receives was encoded here,
+and `receive` is a second node: what the standard says a receiver accepts of a sequence of sampled bits.
 A bit is 0 for dominant, 1 for recessive.
 """
 
@@ -105,8 +105,8 @@ def frame_bits(
 ) -> list[int]:
     """All bits of a frame, end of frame included, without the intermission.
 
-    `crc_error` is a mask over the 15 CRC bits; `reserved` is the level of r0, which receivers must take both ways
-    in an extended frame.
+    `crc_error` is a mask over the 15 CRC bits; `reserved` is the level of r0, which receivers must take both
+    ways in an extended frame.
     """
     body = _header_and_data(frame)
     if reserved != DOMINANT:
@@ -125,7 +125,7 @@ def idle(bits: int = INTERMISSION_BITS) -> list[int]:
 
 
 def error_frame(*, flag_bits: int = 6) -> list[int]:
-    """An active error flag, up to 12 bits when several nodes' flags add up, its delimiter, the intermission."""
+    """An active error flag, up to 12 bits when several nodes' flags add up, delimiter and intermission."""
     if not 6 <= flag_bits <= 12:
         raise ValueError(f"superposed error flags are 6 to 12 bits long, not {flag_bits!r}")
     return [DOMINANT] * flag_bits + [RECESSIVE] * 8 + idle()
@@ -178,7 +178,7 @@ class _Refused(Exception):
 
 
 def _after_recessive(bits: Sequence[int], place: int, *, count: int) -> int:
-    """Eleven recessive bits integrate a node; the last may be a start of frame already, so ten are waited for."""
+    """Eleven recessive bits integrate a node; the last may already be a start of frame, so wait for ten."""
     run = 0
     while place < len(bits) and run < count:
         run = run + 1 if bits[place] == RECESSIVE else 0
@@ -253,8 +253,8 @@ class _Unstuffing:
 class Waveform:
     """A growing sequence of levels, each held for a number of clock cycles of the receiver.
 
-    `clock_error` is how much longer the sender's bits are than the receiver's, as a fraction. Times are summed
-    as real numbers and rounded at each edge, so the error neither grows nor vanishes.
+    `clock_error` is how much longer the sender's bits are than the receiver's, as a fraction. Times are
+    summed as real numbers and rounded at each edge, so the error neither grows nor vanishes.
     """
 
     def __init__(self, *, cycles_per_bit: float, clock_error: float = 0.0):
@@ -292,8 +292,17 @@ class Waveform:
 
 
 def with_glitches(samples: np.ndarray, *, rng: np.random.Generator, count: int, longest: int) -> np.ndarray:
-    """The samples with `count` inverted pulses of 1 to `longest` cycles."""
+    """The samples with `count` inverted pulses of 1 to `longest` cycles, each in an equal share of the time.
+
+    Pulses keep `longest` cycles apart, so that no two add up to a longer one.
+    """
     spoilt = samples.copy()
-    for start in rng.integers(len(samples), size=count):
-        spoilt[start : start + 1 + rng.integers(longest)] ^= 1
+    share = len(samples) // count
+    if share <= 3 * longest:
+        raise ValueError(
+            f"{count!r} glitches of up to {longest!r} cycles do not fit in {len(samples)!r} cycles"
+        )
+    for number in range(count):
+        start = number * share + rng.integers(share - 2 * longest)
+        spoilt[start : start + rng.integers(1, longest + 1)] ^= 1
     return spoilt

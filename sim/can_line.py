@@ -120,8 +120,13 @@ class CanLine:
     """A receiver and a guard of their own clock on one line."""
 
     def __init__(self, timing: BitTiming, *, burst: int = 4, interval_cycles: int = 50_000):
-        self.timing = timing
         self._bench = PinBench(_Line(Guard(burst=burst, interval_cycles=interval_cycles)))
+        self.restart(timing)
+
+    def restart(self, timing: BitTiming) -> None:
+        """Reset everything and listen at another rate."""
+        self._bench.restart()
+        self.timing = timing
         self._tx = 1
         self.set()
 
@@ -158,7 +163,9 @@ class CanLine:
             in_frame=sorted(
                 ((cycle, name) for name, hit in in_frame.items() for cycle in cycles[hit].tolist()),
             ),
-            feature_bits=list(zip(columns["index"][features].tolist(), columns["bit"][features].tolist(), strict=True)),
+            feature_bits=list(
+                zip(columns["index"][features].tolist(), columns["bit"][features].tolist(), strict=True)
+            ),
             delays=set(columns["since_sample"][strobes].tolist()),
             guard=_total({name: columns[f"guard.{name}"] for name in _GUARD_STROBES}),
             tx_edges=list(zip(cycles[tx_moves].tolist(), columns["tx"][tx_moves].tolist(), strict=True)),

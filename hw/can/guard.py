@@ -16,9 +16,9 @@ class Guard(wiring.Component):
     """Turns `kill` into six dominant bits on `tx`, from the next bit boundary on, if everything allows it.
 
     What it never does, by construction and by proof: drive `tx` in a cycle not preceded by one in which `key`
-    was exactly `KEY`; drive more than six bit times at a stretch; begin a flag while `in_flight` is low; begin more
-    than `burst + cycles / interval_cycles` flags in any stretch of cycles. The budget is part of the hardware:
-    no register widens it, and it is empty after reset, so a reset does not fill it up.
+    was exactly `KEY`; drive more than six bit times at a stretch; begin a flag while `in_flight` is low;
+    begin more than `burst + cycles / interval_cycles` flags in any stretch of cycles. The budget is part of
+    the hardware: no register widens it, and it is empty after reset, so a reset does not fill it up.
 
     A kill beyond the budget is `refused` and locks the guard: `locked_out` stays until the host has taken the
     key away and written it again. One for which the frame is over before the next bit boundary is `too_late`.
@@ -67,7 +67,8 @@ class Guard(wiring.Component):
             m.d.sync += until_refill.eq(self._interval_cycles - 1)
 
         pending = Signal()
-        begin = pending & self.in_flight & self.bit_start & self.unlocked
+        flag_left = Signal(range(FLAG_BITS + 1))
+        begin = pending & self.in_flight & self.bit_start & self.unlocked & (flag_left == 0)
         with m.If(begin):
             m.d.sync += budget.eq(budget - ~refill)
         with m.Elif(refill & (budget != self._burst)):
@@ -84,7 +85,6 @@ class Guard(wiring.Component):
             with m.Else():
                 m.d.sync += pending.eq(1)
 
-        flag_left = Signal(range(FLAG_BITS + 1))
         with m.If(begin):
             m.d.sync += flag_left.eq(FLAG_BITS)
         with m.Elif(self.bit_start & (flag_left != 0)):

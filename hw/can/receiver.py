@@ -1,7 +1,9 @@
-"""A listen-only CAN receiver: from the receive pin to frames, and to single bits while the frame still runs."""
+"""A listen-only CAN receiver: from the pin to frames, and to single bits while the frame still runs."""
+
+from enum import IntEnum
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
-from amaranth.lib import data, enum, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.can.bit_timing import TIMING_LAYOUT, BitTimer
@@ -36,14 +38,15 @@ class InFrameSignature(wiring.Signature):
     - `bit_valid`: one feature bit has been sampled: `bit`, of number `index`: 0 is the identifier's most
       significant bit, 11 the most significant bit of payload byte 0, 74 the least significant one of byte 7.
       Bytes beyond the DLC are not sent and so not reported: they count as zero.
-    - `last_data`: all feature bits are known: together with the last `bit_valid`, or, for a DLC of 0, when the
-      last bit of the DLC has been sampled.
+    - `last_data`: all feature bits are known: together with the last `bit_valid`, or, for a DLC of 0, when
+      the last bit of the DLC has been sampled.
     - `commit`: the last CRC bit has been sampled and the CRC is right.
     - `abort`: there will be no `commit`: an error, or a frame that the network cannot judge (a 29-bit
       identifier, a remote frame, both known at the IDE bit; CAN FD). Each `start` is followed by exactly
       one `commit` or `abort`.
     - `accepted` or `rejected`: after `commit`, exactly one of them: the sixth bit of the end of frame was
-      recessive, or an error came before it. Both come for frames of the other kinds that reach their CRC, too.
+      recessive, or an error came before it. Both come for frames of the other kinds that reach their CRC,
+      too.
     """
 
     STROBES = ("start", "bit_valid", "last_data", "commit", "abort", "accepted", "rejected")
@@ -57,11 +60,11 @@ class InFrameSignature(wiring.Signature):
 class CountedSignature(wiring.Signature):
     """Strobes of one cycle for the counters of an overlay.
 
-    `accepted`, `extended`, `remote`: a frame, a frame with a 29-bit identifier, a remote frame was accepted, at
-    the sixth bit of its end of frame. `lost`: a good frame found the frame register still full.
-    `stuff_error`, `crc_error`, `form_error` (CRC or ACK delimiter or end of frame dominant), `fd_skipped` (a CAN
-    FD frame, at its FDF bit), `overload` (a dominant last bit of the end of frame, or first or second bit of the
-    intermission): at the bit that shows it.
+    `accepted`, `extended`, `remote`: a frame, a frame with a 29-bit identifier, a remote frame was accepted,
+    at the sixth bit of its end of frame. `lost`: a good frame found the frame register still full.
+    `stuff_error`, `crc_error`, `form_error` (CRC or ACK delimiter or end of frame dominant), `fd_skipped` (a
+    CAN FD frame, at its FDF bit), `overload` (a dominant last bit of the end of frame, or first or second
+    bit of the intermission): at the bit that shows it.
     """
 
     NAMES = (
@@ -80,12 +83,15 @@ class CountedSignature(wiring.Signature):
         super().__init__(dict.fromkeys(self.NAMES, Out(1)))
 
 
-#: Recessive bits after which a frame may begin. The standard has eleven, but the last of them may already be a
-#: start of frame as the last bit of an intermission may, when its sender's clock is fast.
+#: Recessive bits after which a frame may begin. The standard has eleven, but the last of them may already be
+#: a start of frame as the last bit of an intermission may, when its sender's clock is fast.
 _INTEGRATION_BITS = 10
 
+#: The sixth and seventh bit of the end of frame, in which no error flag may begin.
+_END_BITS_UNTOUCHED = 2
 
-class _State(enum.IntEnum, shape=4):
+
+class _State(IntEnum):
     """The field that the next bit belongs to, in the order of transmission."""
 
     INTEGRATING = 0
@@ -113,17 +119,18 @@ class Receiver(wiring.Component):
     """Classical CAN, 11- and 29-bit identifiers; never drives the bus.
 
     Latency: every strobe comes `STROBE_CYCLES` after the sample point of its bit, and `frame.valid` rises
-    `FRAME_CYCLES` after that of the last CRC bit, that is before the CRC delimiter; a sample point is reported
-    `BitTimer.PIN_CYCLES + glitch_cycles` after the pin showed it. One frame in 47 bit times at the most.
+    `FRAME_CYCLES` after that of the last CRC bit, that is before the CRC delimiter; a sample point is
+    reported `BitTimer.PIN_CYCLES + glitch_cycles` after the pin showed it. One frame in 47 bit times at the
+    most.
 
-    Back-pressure: the bus does not wait. A frame stays on the stream until it is taken; it must be taken before
-    the last CRC bit of the next one, 47 bit times later at the earliest. A good frame that comes
+    Back-pressure: the bus does not wait. A frame stays on the stream until it is taken; it must be taken
+    before the last CRC bit of the next one, 47 bit times later at the earliest. A good frame that comes
     while the register is full is dropped and `counts.lost` says so; what is on the stream stays whole.
 
-    Any error, a CAN FD frame, an overload flag, and the time after reset lead to the same state, which ends after
-    10 recessive bits without a single edge: so no sequence on the bus locks the receiver up, and the bits of a CAN
-    FD payload at any rate, sampled by chance as recessive, do not end it early. Fast bits shorter than
-    `glitch_cycles` would be filtered away.
+    Any error, a CAN FD frame, an overload flag, and the time after reset lead to the same state, which ends
+    after 10 recessive bits without a single edge: so no sequence on the bus locks the receiver up, and the
+    bits of a CAN FD payload at any rate, sampled by chance as recessive, do not end it early. Fast bits
+    shorter than `glitch_cycles` would be filtered away.
 
     Frames with 29-bit identifiers and remote frames are received and counted like others.
     """
@@ -145,8 +152,9 @@ class Receiver(wiring.Component):
                 "frame": Out(stream.Signature(frame_layout(timestamp_bits))),
                 "in_frame": Out(InFrameSignature()),
                 "counts": Out(CountedSignature()),
-                #: From the sample point of the start of frame to that of the sixth bit of the end of frame: the
-                #: time in which an error flag keeps every node from accepting the frame.
+                #: From the sample point of the start of frame to that of the fifth bit of the end of frame.
+                #: An error flag that begins in this time keeps every node from accepting the frame, which
+                #: would be at the sixth bit; the bit between makes up for the delay of pins and transceivers.
                 "in_flight": Out(1),
                 #: No frame is in flight and the next dominant bit will be a start of frame.
                 "idle": Out(1),
@@ -192,25 +200,28 @@ class Receiver(wiring.Component):
             crc.bit.eq(bit),
             self.idle.eq(state == _State.IDLE),
             self.in_flight.eq(
-                (state >= _State.IDENTIFIER) & (state <= _State.END) & ~((state == _State.END) & last)
+                (state >= _State.IDENTIFIER)
+                & (state <= _State.END)
+                & ~((state == _State.END) & (left < _END_BITS_UNTOUCHED))
             ),
         ]
         m.d.sync += [getattr(in_frame, name).eq(0) for name in InFrameSignature.STROBES]
         m.d.sync += [getattr(counts, name).eq(0) for name in CountedSignature.NAMES]
 
+        starting = Signal()
         failed = Signal()  # the frame, if any, is over: wait for the bus to become idle
 
         def fail(cause: Signal) -> None:
             m.d.comb += failed.eq(1)
             m.d.sync += cause.eq(1)
 
-        def enter(field: _State, bits: int | Value) -> None:
+        def enter(field: int, bits: int | Value) -> None:
             m.d.sync += [state.eq(field), left.eq(bits - 1)]
 
         def start_frame() -> None:
             enter(_State.IDENTIFIER, IDENTIFIER_BITS)
             m.d.sync += [in_frame.start.eq(1), in_frame.index.eq(-1), judged.eq(1)]
-            m.d.sync += [identifier.eq(0), payload.eq(payload.init)]
+            m.d.comb += starting.eq(1)
 
         def feature_bit() -> None:
             m.d.sync += [in_frame.bit_valid.eq(judged), in_frame.index.eq(in_frame.index + 1)]
@@ -228,9 +239,8 @@ class Receiver(wiring.Component):
         with m.Elif(step):
             m.d.sync += left.eq(left - 1)
             with m.Switch(state):
-                with m.Case(_State.IDLE):
-                    with m.If(~bit):
-                        start_frame()
+                with m.Case(_State.IDLE), m.If(~bit):
+                    start_frame()
                 with m.Case(_State.IDENTIFIER):
                     m.d.sync += identifier.eq(Cat(bit, identifier))
                     feature_bit()
@@ -274,13 +284,12 @@ class Receiver(wiring.Component):
                     with m.If(last):
                         enter(_State.CRC, 15)
                         m.d.sync += in_frame.last_data.eq(judged)
-                with m.Case(_State.CRC):
-                    with m.If(last):
-                        m.d.sync += state.eq(_State.CRC_DELIMITER)
-                        with m.If(crc.matches):
-                            m.d.sync += [in_frame.commit.eq(judged), judged.eq(0), good.eq(1)]
-                        with m.Else():
-                            fail(counts.crc_error)
+                with m.Case(_State.CRC), m.If(last):
+                    m.d.sync += state.eq(_State.CRC_DELIMITER)
+                    with m.If(crc.matches):
+                        m.d.sync += [in_frame.commit.eq(judged), judged.eq(0), good.eq(1)]
+                    with m.Else():
+                        fail(counts.crc_error)
                 with m.Case(_State.CRC_DELIMITER):
                     m.d.sync += state.eq(_State.ACKNOWLEDGE)
                     with m.If(~bit):
@@ -319,6 +328,9 @@ class Receiver(wiring.Component):
         in_data = state == _State.DATA
         with m.If((in_data & step) | ((state == _State.CRC) & ~payload[-1])):
             m.d.sync += payload.eq(Cat(bit & in_data, payload))
+        # Last, so that it is the reset input of the registers and costs no logic.
+        with m.If(starting):
+            m.d.sync += [identifier.eq(0), payload.eq(payload.init)]
 
         with m.If(self.frame.ready):
             m.d.sync += self.frame.valid.eq(0)

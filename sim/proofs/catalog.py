@@ -1,9 +1,10 @@
 """Every proof of the project. A package with contracts adds its tuple here, and `colonnade prove` runs it."""
 
 from .control import CONTROL_PROOFS
+from .guard import GUARD_PROOFS
 from .runner import Proof
 from .streams import STREAM_PROOFS
 
 __all__ = ["PROOFS"]
 
-PROOFS: tuple[Proof, ...] = (*STREAM_PROOFS, *CONTROL_PROOFS)
+PROOFS: tuple[Proof, ...] = (*STREAM_PROOFS, *CONTROL_PROOFS, *GUARD_PROOFS)
