@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +36,8 @@ def command(
 
     from models.can_ids.zoo import load_model, model_names
 
-    console = Console()
+    # In a file or a pipe, a terminal's 80 columns would cut the figures.
+    console = Console(width=None if sys.stdout.isatty() else 120)
     if network != "can_ids":
         raise typer.BadParameter(f"there is an evaluation of 'can_ids' only, not of {network!r}")
     try:

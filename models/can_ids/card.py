@@ -130,7 +130,7 @@ def _calibration(model: CanModel, judgements: Sequence[Judgement]) -> list[str]:
         "",
         f"Threshold for at most one false alarm an hour at {FRAMES_PER_SECOND:,} frames/s: margin >= "
         f"**{fit.threshold}** (argmax is margin >= 1), from {fit.benign_rows:,} benign validation rows and "
-        f"an exponential tail beyond them. On the test rows it leaves a detection rate of "
+        f"a geometric tail beyond them. On the test rows it leaves a detection rate of "
         f"**{100 * float((margin[attacked] >= fit.threshold).mean()):.3f} %** and raises {alarms} alarms on "
         f"{benign:,} benign rows ({benign / FRAMES_PER_SECOND / 60:.1f} minutes of traffic). What so short a "
         f"test can prove is less than what the tail promises: no alarm at all would only bound the rate "

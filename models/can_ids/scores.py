@@ -78,18 +78,20 @@ def _logistic(margin: np.ndarray, attacked: np.ndarray) -> tuple[float, float]:
 
 
 def _threshold(benign: np.ndarray) -> int:
-    """Beyond every benign margin seen, and where an exponential tail through them falls to one an hour.
+    """Beyond every benign margin seen, and where a geometric tail through them falls to one an hour.
 
     An hour has seven million frames and the validation blocks have minutes: without the tail, the threshold
     would promise what it never saw.
     """
-    edge = float(np.quantile(benign, 1 - TAIL_SHARE))
+    edge = int(np.quantile(benign, 1 - TAIL_SHARE, method="lower"))
     excess = benign[benign > edge] - edge
     share = len(excess) / len(benign)
     beyond_seen = int(benign.max()) + 1
-    if not len(excess):
+    if not len(excess) or excess.mean() <= 1:
         return max(1, beyond_seen)
-    reach = edge + float(excess.mean()) * np.log(max(1.0, share * FRAMES_PER_HOUR))
+    # Margins are integers: an excess of 1 is the least, and each further one is as likely as the last.
+    decay = -np.log(1 - 1 / float(excess.mean()))
+    reach = edge + np.log(max(1.0, share * FRAMES_PER_HOUR)) / decay
     return max(1, beyond_seen, int(np.ceil(reach)))
 
 
