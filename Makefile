@@ -59,7 +59,10 @@ PYTHON301 ?= $(shell for python in python3.10 python3.11; do $$python -m venv --
 test-pynq301: .venv-pynq301/stamp  ## repeat the board tests with pynq 3.0.1, as boards pin it
 	.venv-pynq301/bin/python -m pytest tests/sim/board tests/host/test_overlays.py tests/host/test_copy.py
 
+bench: setup  ## speed of the simulated board beside cocotb
+	$(COLONNADE) bench
+
 figures: setup  ## merge build/reports into docs/figures.json and print them beside goals and peers
 	$(COLONNADE) figures
 
-.PHONY: help setup setup-train demo test figures sim prove test-pynq301
+.PHONY: help setup setup-train demo test figures sim prove test-pynq301 bench
