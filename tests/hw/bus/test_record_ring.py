@@ -1,0 +1,138 @@
+"""The ring against a dictionary for memory; the moderator against its definition, cycle by cycle."""
+
+import random
+
+import pytest
+from amaranth.sim import Simulator
+
+from hw.bus.record_ring import Moderator, RecordRing
+
+BASE = 0x40_0000
+
+
+def run(unit, bench):
+    simulator = Simulator(unit)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+
+
+class Memory:
+    """A writer and the memory behind it, moved on by hand."""
+
+    def __init__(self, unit, rng):
+        self.unit, self.rng = unit, rng
+        self.content: dict[int, list[int]] = {}
+        self._places: list[int] = []
+        self._beats: list[int] = []
+
+    async def cycle(self, ctx, *, done_ratio: float = 1.0) -> None:
+        """Accept at random; report a record as done some time after its last beat."""
+        unit, rng = self.unit, self.rng
+        ready = rng.random() < 0.6, rng.random() < 0.6
+        ctx.set(unit.request.ready, ready[0])
+        ctx.set(unit.data.ready, ready[1])
+        done = len(self._beats) >= 4 and bool(self._places) and rng.random() < done_ratio
+        if done:
+            self.content[self._places.pop(0)] = self._beats[:4]
+            del self._beats[:4]
+        ctx.set(unit.done, done)
+        if ready[0] and ctx.get(unit.request.valid):
+            assert ctx.get(unit.request.payload.length) == 32
+            self._places.append(ctx.get(unit.request.payload.addr))
+        if ready[1] and ctx.get(unit.data.valid):
+            assert ctx.get(unit.data.payload.last) == (len(self._beats) % 4 == 3)
+            self._beats.append(ctx.get(unit.data.payload.data))
+        await ctx.tick()
+
+
+def beats_of(record: int) -> list[int]:
+    return [record >> 64 * n & (1 << 64) - 1 for n in range(4)]
+
+
+@pytest.mark.parametrize("block", [0, 1])
+def test_full_ring_drops_or_blocks_and_goes_on_when_the_host_has_read(block):
+    rng = random.Random(block)
+    unit = RecordRing(record_bits=256, data_bits=64)
+    memory = Memory(unit, rng)
+
+    async def bench(ctx):
+        ctx.set(unit.base, BASE)
+        ctx.set(unit.mask, 7)
+        ctx.set(unit.block, block)
+        offered, read, dropped = [], [], 0
+        for cycle in range(3000):
+            if not ctx.get(unit.record.valid) and rng.random() < 0.3:
+                offered.append(rng.getrandbits(256))
+                ctx.set(unit.record.payload, offered[-1])
+                ctx.set(unit.record.valid, 1)
+            if cycle % 200 == 0:  # the host looks only now and then, so the ring fills up
+                for index in range(len(read), ctx.get(unit.head)):
+                    read.append(memory.content.pop(BASE + 32 * (index % 8)))
+                ctx.set(unit.tail, len(read))
+            taken = ctx.get(unit.record.valid) and ctx.get(unit.record.ready)
+            if taken and ctx.get(unit.dropped):
+                offered.pop()
+                dropped += 1
+            await memory.cycle(ctx)
+            if taken:
+                ctx.set(unit.record.valid, 0)
+        assert len(read) > 50
+        assert read == [beats_of(record) for record in offered[: len(read)]]
+        assert (dropped > 0) == (not block)
+
+    run(unit, bench)
+
+
+def test_head_moves_only_when_the_record_is_in_memory():
+    unit = RecordRing(record_bits=256, data_bits=64)
+    memory = Memory(unit, random.Random(3))
+
+    async def bench(ctx):
+        ctx.set(unit.base, BASE)
+        ctx.set(unit.mask, 7)
+        ctx.set(unit.record.valid, 1)
+        await memory.cycle(ctx, done_ratio=0)
+        ctx.set(unit.record.valid, 0)
+        for _ in range(40):
+            await memory.cycle(ctx, done_ratio=0)
+        assert ctx.get(unit.head) == 0
+        assert not ctx.get(unit.idle)
+        await memory.cycle(ctx)
+        await memory.cycle(ctx)
+        assert ctx.get(unit.head) == 1
+
+    run(unit, bench)
+
+
+def test_a_record_that_is_no_power_of_two_is_refused():
+    with pytest.raises(ValueError, match=r"record_bits must be a power of two .* not 192"):
+        RecordRing(record_bits=192, data_bits=64)
+
+
+@pytest.mark.parametrize(("count", "cycles"), [(0, 0), (3, 0), (0, 20), (5, 12), (1, 0)])
+def test_moderation(count, cycles):
+    rng = random.Random(count * 100 + cycles)
+    unit = Moderator()
+    raised, expected = [], []
+
+    async def bench(ctx):
+        ctx.set(unit.count, count)
+        ctx.set(unit.cycles, cycles)
+        waiting = age = 0
+        for _ in range(400):
+            event = rng.random() < 0.15
+            ctx.set(unit.event, event)
+            now = (count and waiting >= count) or (cycles and waiting and age >= cycles)
+            expected.append(bool(now))
+            raised.append(bool(ctx.get(unit.raised)))
+            await ctx.tick()
+            if now:
+                waiting, age = int(event), 0
+            else:
+                age += waiting > 0
+                waiting += event
+
+    run(unit, bench)
+    assert raised == expected
+    assert any(raised) == bool(count or cycles)
