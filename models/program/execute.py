@@ -22,6 +22,8 @@ __all__ = ["run", "trace"]
 #: Bytes of the largest tensor that a block of the batch should have: small enough for a cache, large enough
 #: to keep numpy's call overhead out of sight.
 BLOCK_BYTES = 1 << 20
+#: Bytes of the unrolled windows of a convolution that exist at a time.
+COLUMN_BYTES = 8 << 20
 #: Up to this many thresholds, counting comparisons is faster than a search.
 COUNTED_LEVELS = 8
 
@@ -123,22 +125,28 @@ def _dense(call: _Call, x: np.ndarray) -> np.ndarray:
 
 
 def _convolution(call: _Call, x: np.ndarray) -> np.ndarray:
-    """One matrix product a kernel tap: no unrolled copy of the input, which large maps have no room for."""
+    """Windows unrolled into columns, then one matrix product; in strips, for large maps have large columns."""
     kind = _exact_type(_worst_sum(call.op, call.sources[0]))
     batch, groups = len(x), call.op.groups
     outputs, group_inputs, kernel_height, kernel_width = call.op.weights.shape
     height, width = call.result.shape[1:]
     padded = _pad(x.astype(kind, copy=False), call.op.padding, value=0)
-    weights = call.op.weights.astype(kind).reshape(groups, outputs // groups, group_inputs, -1)
-    bias = call.op.bias.astype(kind).reshape(groups, outputs // groups, 1)
-    total = np.broadcast_to(bias, (batch, groups, outputs // groups, height * width)).copy()
-    for row, column in product(range(kernel_height), range(kernel_width)):
-        tap = weights[..., row * kernel_width + column]
-        if not tap.any():
-            continue
-        seen = _window(padded, row, column, call.op.stride, height, width)
-        total += tap @ seen.reshape(batch, groups, group_inputs, height * width)
-    return total.reshape(batch, outputs, height, width)
+    grouped = padded.reshape(batch, groups, group_inputs, *padded.shape[2:])
+    taps = kernel_height * kernel_width
+    weights = call.op.weights.astype(kind).reshape(groups, outputs // groups, group_inputs * taps)
+    total = np.empty((batch, outputs, height, width), kind)
+    strip = max(1, COLUMN_BYTES // (8 * max(batch, 1) * groups * group_inputs * taps * width))
+    for top in range(0, height, strip):
+        rows = min(strip, height - top)
+        columns = np.empty((batch, groups, group_inputs, taps, rows, width), kind)
+        for tap, (row, column) in enumerate(product(range(kernel_height), range(kernel_width))):
+            first = row + top * call.op.stride[0]
+            columns[:, :, :, tap] = _window(grouped, first, column, call.op.stride, rows, width)
+        sums = weights @ columns.reshape(batch, groups, group_inputs * taps, rows * width)
+        total[:, :, top : top + rows] = sums.reshape(batch, outputs, rows, width)
+    if call.op.bias.any():
+        total += call.op.bias.astype(kind).reshape(outputs, 1, 1)
+    return total
 
 
 def _pad(x: np.ndarray, padding: tuple[int, int, int, int], *, value: int) -> np.ndarray:
@@ -189,10 +197,11 @@ def _requantise(call: _Call, x: np.ndarray) -> np.ndarray:
     kind = _exact_type(worst)
     if kind is not np.int64:
         # A product with a power of two is exact and numpy rounds half to even.
-        scaled = (x.astype(kind, copy=False) + bias.astype(kind)) * np.ldexp(1.0, -shift).astype(kind)
-        return np.clip(np.round(scaled), call.op.minimum, call.op.maximum).astype(
-            _storage(call.result), copy=False
-        )
+        scaled = x.astype(kind, copy=False) + bias.astype(kind)
+        scaled *= np.ldexp(1.0, -shift).astype(kind)
+        np.round(scaled, out=scaled)
+        np.clip(scaled, call.op.minimum, call.op.maximum, out=scaled)
+        return scaled.astype(_storage(call.result), copy=False)
     total = x.astype(np.int64) + bias
     floor = total >> shift
     twice = (total - (floor << shift)) * 2

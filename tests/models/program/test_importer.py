@@ -275,3 +275,32 @@ def test_our_reader_reads_every_kind_of_tensor(small_mlp, kind, raw):
     got = read_graph(small_mlp).constants["extra"]
     np.testing.assert_array_equal(got, values)
     assert got.dtype == values.dtype
+
+
+def test_a_bias_is_not_folded_into_a_product_that_is_read_twice(vector, tmp_path):
+    graph, x = vector
+    product = graph.dense(x, 3)
+    biased = graph.node("Add", [product, graph.constant([0.5, -0.25, 2.0])], (3,))
+    path = graph.save(tmp_path / "net.onnx", biased, product)
+    program = load(path)
+    integers = np.random.default_rng(0).integers(-8, 8, (20, 6))
+    for output, floats, got in zip(
+        program.outputs, run_qonnx(path, integers), run(program, integers), strict=True
+    ):
+        np.testing.assert_array_equal(output.dequantise(got), floats)
+
+
+@pytest.mark.parametrize("zero", [1.0, 2.0])
+def test_zero_points_of_activations_and_weights(vector, tmp_path, zero):
+    graph, x = vector
+    hidden = graph.quant(graph.dense(x, 5, bits=4), scale=0.5, bits=3, signed=False, zero=zero)
+    values = graph.constant(np.random.default_rng(1).integers(-3, 3, (5, 3)) * 0.5)
+    weights = graph.quant(values, scale=0.5, bits=3, signed=True, zero=zero, shape=(5, 3))
+    path = graph.save(tmp_path / "net.onnx", graph.node("MatMul", [hidden, weights], (3,)), hidden)
+    program = load(path)
+    assert program.tensors[program.outputs[1].tensor].minimum == -zero
+    integers = np.random.default_rng(0).integers(-8, 8, (200, 6))
+    for output, floats, got in zip(
+        program.outputs, run_qonnx(path, integers), run(program, integers), strict=True
+    ):
+        np.testing.assert_array_equal(output.dequantise(got), floats)
