@@ -16,7 +16,7 @@ COUNT_BITS = 32
 class RecordRing(wiring.Component):
     """Hand each record to a `Writer` as one transfer, into the next place of a ring of `mask + 1` records.
 
-    Initiation interval: the beats of a record, plus 1 cycle. A record that finds the ring full is dropped with
+    Initiation interval: the beats of a record, plus 1 cycle. A record that finds a full ring is dropped with
     a pulse of `dropped`, or waits while `block` is high. `head` counts the records that are in memory for
     sure, so a host may read up to it; it gives places back by raising `tail`. `mask` is one less than a power
     of two, `base` a multiple of the ring's size in bytes.
