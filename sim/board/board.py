@@ -79,6 +79,8 @@ class Board:
         trace = self._trace
         if trace is not None and self._downloads > 1:
             trace = trace.with_stem(f"{trace.stem}-{self._downloads}")
+        if trace is not None:
+            trace.parent.mkdir(parents=True, exist_ok=True)
         self._model = Model(library, ports, dram=self.dram.bytes, dram_base=self.dram.base, trace=trace)
         self._model.configure(self._memory)
         self._overlay, self._ip_dict = overlay, ip_dict

@@ -42,19 +42,15 @@ class Pins:
         start = now if start is None else start
         if start < now:
             raise ValueError(f"pin {name!r}: cycle {start!r} has passed, it is cycle {now!r}")
-        if isinstance(runs, np.ndarray):
-            values, cycles = runs[:, 0].tolist(), runs[:, 1]
-        else:
-            pairs = list(runs)
-            values, cycles = [value for value, _ in pairs], np.array([length for _, length in pairs])
-        if len(values) == 0 or cycles.min() < 1:
+        table = runs if isinstance(runs, np.ndarray) else np.array(list(runs), object).reshape(-1, 2)
+        values, cycles = table[:, 0], table[:, 1]
+        if len(table) == 0 or cycles.min() < 1:
             raise ValueError(f"pin {name!r}: runs need at least one pair, and a cycle or more in each")
-        wrong = next((value for value in values if not 0 <= value < 1 << pin.bits), None)
-        if wrong is not None:
-            raise ValueError(f"pin {name!r} has {pin.bits} bits, so {wrong!r} cannot be driven")
-        packed = np.frombuffer(b"".join(value.to_bytes(pin.bytes, "little") for value in values), np.uint8)
+        for extreme in (values.min(), values.max()):
+            if not 0 <= extreme < 1 << pin.bits:
+                raise ValueError(f"pin {name!r} has {pin.bits} bits, so {int(extreme)!r} cannot be driven")
         lengths = np.ascontiguousarray(cycles, np.uint64)
-        self._board.model.play_pin(index, start, packed, lengths)
+        self._board.model.play_pin(index, start, _packed(values, pin.bytes), lengths)
         return start + int(lengths.sum())
 
     def is_playing(self, name: str) -> bool:
@@ -78,3 +74,10 @@ class Pins:
         if output is False and self._board.model.ports.pins[index].output:
             raise ValueError(f"pin {name!r} is an output, the overlay drives it")
         return index
+
+
+def _packed(values: np.ndarray, size: int) -> np.ndarray:
+    """Values as little-endian members of `size` bytes each, one after the other."""
+    if size in (1, 2, 4, 8):
+        return np.ascontiguousarray(values.astype(f"<u{size}")).view(np.uint8)
+    return np.frombuffer(b"".join(int(value).to_bytes(size, "little") for value in values), np.uint8)

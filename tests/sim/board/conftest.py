@@ -23,6 +23,7 @@ class Manners(IntEnum):
     CROSS = 2  #: a read burst over a 4 KiB boundary
     SHORT = 3  #: no WLAST
     FIDGET = 4  #: another read address in each cycle
+    WITHDRAW = 5  #: a read address that comes and goes
 
 
 class Probe(Overlay):
@@ -81,6 +82,8 @@ class Probe(Overlay):
                 m.next = "ADDRESS"
             with m.State("ADDRESS"):
                 m.d.comb += bus.ar.valid.eq(bank.manners != Manners.HANG)
+                with m.If(bank.manners == Manners.WITHDRAW):
+                    m.d.comb += bus.ar.valid.eq(fidget[0])
                 with m.If(bus.ar.valid & bus.ar.ready):
                     m.next = "READ"
             with m.State("READ"):

@@ -118,6 +118,7 @@ def test_outside_of_the_memory_nothing_answers(job):
     [
         ("CROSS", 0.0, "a burst crosses a 4 KiB boundary"),
         ("SHORT", 0.0, "WLAST is missing on the last beat"),
+        ("WITHDRAW", 0.9, "valid was withdrawn before ready"),
         ("FIDGET", 0.9, "the payload changed while it waited for ready"),
     ],
 )
@@ -127,6 +128,12 @@ def test_bad_manners_are_reported(board, driver, buffers, manners, stalls, rule,
     source, destination = (buffer.device_address for buffer in buffers)
     with pytest.raises(ProtocolViolation, match=f"AXI master 'memory': {rule} .* in cycle"):
         driver.start(source, destination, beats=4, manners=kinds[manners])
+
+
+def test_a_strobe_below_the_address_is_reported(driver, buffers):
+    source, destination = (buffer.device_address for buffer in buffers)
+    with pytest.raises(ProtocolViolation, match="a strobe is set outside the bytes of its beat"):
+        driver.start(source, destination + 4, beats=2)
 
 
 @pytest.mark.parametrize(
