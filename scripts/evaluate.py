@@ -13,7 +13,7 @@ import typer
 if TYPE_CHECKING:
     import numpy as np
 
-    from models.can_ids.evaluation import Judgement, TestCapture
+    from models.can_ids.evaluation import HeldOut, Judgement
     from models.can_ids.frames import Attack
     from models.can_ids.metrics import Confusion
     from models.can_ids.zoo import CanModel
@@ -81,7 +81,7 @@ def _evaluate(console: object, models: list[CanModel], exact: bool, out: Path, d
     console.print(f"tables and plots: {out}")
 
 
-def _captures(console: object, model: CanModel, data: Path | None) -> list[TestCapture]:
+def _captures(console: object, model: CanModel, data: Path | None) -> list[HeldOut]:
     """What a model can be judged on; generated traffic for all where the captures are missing."""
     from models.can_ids.evaluation import generated_captures, hcrl_captures
     from models.can_ids.frames import Attack
@@ -161,7 +161,7 @@ def _pictures(
     return [(f"{model.name}, {group}", margin, np.concatenate([one.attacked for one in own]))]
 
 
-def _exact(console: object, model: CanModel, captures: list[TestCapture]) -> dict[str, float]:
+def _exact(console: object, model: CanModel, captures: list[HeldOut]) -> dict[str, float]:
     import numpy as np
 
     from models.can_ids.rebuilding import rebuild, topology_of

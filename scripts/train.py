@@ -51,7 +51,7 @@ def _train_can_ids(
 
     from models.can_ids import material as sources
     from models.can_ids.dataset import load
-    from models.can_ids.evaluation import TestCapture, hcrl_captures
+    from models.can_ids.evaluation import HeldOut, hcrl_captures
     from models.can_ids.frames import Attack
     from models.can_ids.recipes import RECIPES
     from models.can_ids.shipping import ship
@@ -88,7 +88,7 @@ def _train_can_ids(
             report=report,
         )
     if capture is not None or name == "generated":
-        tests = [TestCapture(block.name, "generated", block.test) for block in material.blocks]
+        tests = [HeldOut(block.name, "generated", block.test) for block in material.blocks]
     else:
         tests = hcrl_captures(data, gear=Attack.SPOOFING_GEAR in classes)
     out.mkdir(parents=True, exist_ok=True)

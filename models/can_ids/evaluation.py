@@ -20,8 +20,8 @@ from models.can_ids.zoo import CanModel
 
 __all__ = [
     "PUBLISHED_WINDOW",
+    "HeldOut",
     "Judgement",
-    "TestCapture",
     "evaluate",
     "generated_captures",
     "golden_windows_per_second",
@@ -33,7 +33,7 @@ PUBLISHED_WINDOW = 4
 
 
 @dataclass(frozen=True)
-class TestCapture:
+class HeldOut:
     """Labelled rows that no model was trained on, and the group whose figures they belong to."""
 
     name: str
@@ -56,29 +56,29 @@ class Judgement:
     attacked: np.ndarray  #: what the logits should say: whether the row is an attack
 
 
-def hcrl_captures(data: Path | None = None, *, gear: bool, cross_vehicle: bool = True) -> list[TestCapture]:
+def hcrl_captures(data: Path | None = None, *, gear: bool, cross_vehicle: bool = True) -> list[HeldOut]:
     """Test rows of the drive and the slices; the whole of everything that is never trained on."""
     captures = []
     for capture in load_drive(data, gear=gear):
-        captures.append(TestCapture(capture.name, "drive", DRIVE_BLOCKS.cut(capture).test))
+        captures.append(HeldOut(capture.name, "drive", DRIVE_BLOCKS.cut(capture).test))
     for name, path in SLICES.items():
-        captures.append(TestCapture(name, "slices", SLICE_BLOCKS.cut(load(name, path, data=data)).test))
+        captures.append(HeldOut(name, "slices", SLICE_BLOCKS.cut(load(name, path, data=data)).test))
     for name, path in UNORDERED.items():
         frames = load(name, path, data=data).frames
-        captures.append(TestCapture(name, "sample", frames, ordered=False))
+        captures.append(HeldOut(name, "sample", frames, ordered=False))
     if cross_vehicle:
         for name, path in CROSS_VEHICLE.items():
-            captures.append(TestCapture(name, "cross_vehicle", load(name, path, data=data).frames))
+            captures.append(HeldOut(name, "cross_vehicle", load(name, path, data=data).frames))
     return captures
 
 
-def generated_captures(vehicle: int = 1, *, seconds: float = GENERATED_SECONDS) -> list[TestCapture]:
+def generated_captures(vehicle: int = 1, *, seconds: float = GENERATED_SECONDS) -> list[HeldOut]:
     """The last part of the generated drive that `from_generator` trains on, for where no capture is."""
     blocks = from_generator(vehicle, seconds=seconds).blocks
-    return [TestCapture(block.name, "generated", block.test) for block in blocks]
+    return [HeldOut(block.name, "generated", block.test) for block in blocks]
 
 
-def evaluate(model: CanModel, captures: Iterable[TestCapture]) -> list[Judgement]:
+def evaluate(model: CanModel, captures: Iterable[HeldOut]) -> list[Judgement]:
     """The model on each capture on which it is defined: attacks it has no class for are left out."""
     return [
         _judge(model, capture)
@@ -87,7 +87,7 @@ def evaluate(model: CanModel, captures: Iterable[TestCapture]) -> list[Judgement
     ]
 
 
-def _judge(model: CanModel, capture: TestCapture) -> Judgement:
+def _judge(model: CanModel, capture: HeldOut) -> Judgement:
     frames = capture.frames
     if capture.group == "sample":  # rows in random order: leaving some out breaks nothing
         frames = frames[np.isin(frames.attack, model.classes)]

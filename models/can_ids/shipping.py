@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from models.can_ids.card import write_card
-from models.can_ids.evaluation import TestCapture, evaluate
+from models.can_ids.evaluation import HeldOut, evaluate
 from models.can_ids.frames import Attack
 from models.can_ids.material import Material
 from models.can_ids.recipes import Recipe
@@ -32,7 +32,7 @@ def ship(
     network: nn.Sequential,
     recipe: Recipe,
     material: Material,
-    captures: Sequence[TestCapture],
+    captures: Sequence[HeldOut],
     *,
     folder: Path,
     command: str,
