@@ -18,7 +18,7 @@ def command(
     stalls: float = typer.Option(0.0, help="Probability that a bus channel stalls in a cycle."),
     seed: int = typer.Option(0, help="Seed of the stalls."),
     budget: int = typer.Option(20_000_000, help="Cycles without a register write that count as a hang."),
-    trace: Path = typer.Option(None, help="Write a waveform here (.vcd)."),
+    trace: Path | None = typer.Option(None, help="Write a waveform here (.vcd)."),
 ) -> None:
     """Run a host program against the simulated board.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from pynq import Overlay, allocate
@@ -87,7 +88,7 @@ class CopyBench:
         for seed in seeds:
             rng = np.random.default_rng(seed)
             offset = int(rng.integers(self._nbytes))
-            response = ("SLVERR", "DECERR")[seed // 2 % 2]
+            response: Literal["SLVERR", "DECERR"] = "DECERR" if seed // 2 % 2 else "SLVERR"
             if seed % 2:
                 address = self.source.device_address + offset
                 reported = address // BUS_BYTES * BUS_BYTES
