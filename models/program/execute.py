@@ -125,7 +125,7 @@ def _dense(call: _Call, x: np.ndarray) -> np.ndarray:
 
 
 def _convolution(call: _Call, x: np.ndarray) -> np.ndarray:
-    """Windows unrolled into columns, then one matrix product; in strips, for large maps have large columns."""
+    """Windows unrolled into columns, then one matrix product; in strips, since maps may be large."""
     kind = _exact_type(_worst_sum(call.op, call.sources[0]))
     batch, groups = len(x), call.op.groups
     outputs, group_inputs, kernel_height, kernel_width = call.op.weights.shape
@@ -134,11 +134,11 @@ def _convolution(call: _Call, x: np.ndarray) -> np.ndarray:
     grouped = padded.reshape(batch, groups, group_inputs, *padded.shape[2:])
     taps = kernel_height * kernel_width
     weights = call.op.weights.astype(kind).reshape(groups, outputs // groups, group_inputs * taps)
-    total = np.empty((batch, outputs, height, width), kind)
+    total: np.ndarray = np.empty((batch, outputs, height, width), kind)
     strip = max(1, COLUMN_BYTES // (8 * max(batch, 1) * groups * group_inputs * taps * width))
     for top in range(0, height, strip):
         rows = min(strip, height - top)
-        columns = np.empty((batch, groups, group_inputs, taps, rows, width), kind)
+        columns: np.ndarray = np.empty((batch, groups, group_inputs, taps, rows, width), kind)
         for tap, (row, column) in enumerate(product(range(kernel_height), range(kernel_width))):
             first = row + top * call.op.stride[0]
             columns[:, :, :, tap] = _window(grouped, first, column, call.op.stride, rows, width)

@@ -59,9 +59,11 @@ def test_dense(bits):
     assert got.tolist() == expected
 
 
+@pytest.mark.parametrize("strip_bytes", [1, 8 << 20], ids=["strips", "whole"])
 @pytest.mark.parametrize("groups", [1, 2, 4])
 @pytest.mark.parametrize("bits", SIZES.values(), ids=SIZES)
-def test_convolution(bits, groups):
+def test_convolution(monkeypatch, bits, groups, strip_bytes):
+    monkeypatch.setattr("models.program.execute.COLUMN_BYTES", strip_bytes)
     rng = np.random.default_rng(groups)
     weights, bias = rng.integers(-(2**bits), 2**bits, (8, 4 // groups, 2, 3)), rng.integers(-99, 99, 8)
     op = ops.Convolution(
