@@ -6,7 +6,20 @@ import typer
 
 #: Verbs in the order in which a newcomer meets them. Each module defines `command` and keeps heavy imports
 #: inside it, so that `colonnade --help` answers at once.
-VERBS = ("demo", "copy", "simulate", "bench", "prove", "generate", "train", "search", "evaluate", "show", "figures")
+VERBS = (
+    "demo",
+    "copy",
+    "simulate",
+    "bench",
+    "prove",
+    "registers",
+    "generate",
+    "train",
+    "search",
+    "evaluate",
+    "show",
+    "figures",
+)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, rich_markup_mode="markdown")
 for verb in VERBS:
