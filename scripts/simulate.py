@@ -26,8 +26,15 @@ def command(
     """
     from rich.console import Console
 
+    from hw.overlay.catalog import OVERLAYS
     from sim.board import BoardError, MemoryModel, simulated_board
 
+    unknown = [name for name in overlay if name not in OVERLAYS]
+    if unknown:
+        known = ", ".join(OVERLAYS)
+        raise typer.BadParameter(
+            f"there is no overlay {unknown[0]!r}; there are {known}", param_hint="--overlay"
+        )
     notes = Console(stderr=True)
     memory = MemoryModel(latency=latency, stalls=stalls, seed=seed)
     try:
@@ -40,11 +47,11 @@ def command(
                 for name, how in board.builds.items():
                     notes.print(f"simulator of {name}: {how}", style="dim")
                 notes.print(f"{board.cycles:,} cycles", style="dim")
+                if trace is not None:
+                    notes.print(f"waveform: {trace}", style="dim")
     except BoardError as error:
         notes.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
-    if trace is not None:
-        notes.print(f"waveform: {trace}", style="dim")
 
 
 def _run(script: Path, arguments: list[str]) -> None:

@@ -44,5 +44,11 @@ def test_a_hang_ends_with_the_state_of_the_overlay(simulate):
     assert "STATUS = 0x00000000" in result.output
 
 
+def test_an_unknown_overlay_is_refused_with_the_known_ones(simulate):
+    result = simulate("--overlay", "nonsense")
+    assert result.exit_code == 2
+    assert "there is no overlay 'nonsense'; there are copy" in " ".join(result.output.split())
+
+
 def test_the_exit_code_is_the_programs_own(simulate):
     assert simulate("fail").exit_code == 3
