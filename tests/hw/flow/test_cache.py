@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from sim.cache import BuildCache, content_key
+from hw.flow.cache import BuildCache, content_key
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def fill(folder):
@@ -60,7 +60,7 @@ def test_what_a_dead_builder_left_is_swept_and_what_a_living_one_has_is_not(tmp_
 
 def test_two_processes_build_once(tmp_path):
     program = (
-        "import sys, time; from pathlib import Path; from sim.cache import BuildCache\n"
+        "import sys, time; from pathlib import Path; from hw.flow.cache import BuildCache\n"
         "def build(folder): time.sleep(0.5)\n"
         f"print(BuildCache(Path({str(tmp_path)!r})).get('key', build).fresh)"
     )

@@ -48,7 +48,7 @@ class BuildCache:
     """Builds by key under `root`, by default $COLONNADE_CACHE or build/cache."""
 
     def __init__(self, root: Path | None = None):
-        default = Path(__file__).parents[1] / "build" / "cache"
+        default = Path(__file__).parents[2] / "build" / "cache"
         self.root = Path(root or os.environ.get("COLONNADE_CACHE") or default)
 
     def get(self, key: str, build: Callable[[Path], None]) -> Built:
