@@ -61,7 +61,12 @@ def _apply(builder: Builder, node: Node, values: dict[str, Value | None]) -> Val
         raise node.refuse(f"reads {missing[0]!r}, a second output", remedy="only first outputs are supported")
     if not node.outputs or not (node.inputs or node.kind == "Constant"):
         raise node.refuse("it has no input or no output", remedy=DAMAGED)
-    return RULES[node.kind](Call(builder, node, tuple(values[name] for name in node.inputs)))
+    call = Call(builder, node, tuple(values[name] for name in node.inputs))
+    try:
+        with np.errstate(over="raise", divide="raise", invalid="raise", under="ignore"):
+            return RULES[node.kind](call)
+    except FloatingPointError as error:
+        raise node.refuse(f"its numbers leave float32 ({error})", remedy="the training diverged") from error
 
 
 def _result_name(node: Node) -> str:

@@ -8,6 +8,7 @@ that are really there, so that memory stays proportional to the file.
 from __future__ import annotations
 
 import struct
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,10 +18,10 @@ from models.program.ops import ProgramError
 
 __all__ = ["Message", "array_of", "read_model"]
 
-MAX_FILE_BYTES = 512 << 20
+MAX_FILE_BYTES = 256 << 20
 MAX_DEPTH = 12
 #: Messages and fields in one file; each costs Python objects, far more than its bytes.
-MAX_FIELDS = 2_000_000
+MAX_FIELDS = 400_000
 
 #: message -> field number -> (name, kind): "int", "float", "text", "bytes" or the message's name. A star
 #: means repeated. Fields that are not listed are skipped.
@@ -75,7 +76,7 @@ MESSAGES: dict[str, dict[int, tuple[str, str]]] = {
 }
 
 _DEFAULTS: dict[str, object] = {"int": 0, "float": 0.0, "text": "", "bytes": b""}
-_FIXED = {"float": ("<f4", 4, 5), "double": ("<f8", 8, 1)}  # kind -> dtype, bytes, wire type
+_FIXED = {"float": ("f", 4, 5), "double": ("d", 8, 1)}  # kind -> array code, bytes, wire type
 
 #: ONNX data type -> numpy type and the field that holds it where raw_data does not.
 DATA_TYPES: dict[int, tuple[str, str]] = {
@@ -163,7 +164,8 @@ class _Reader:
             one = field.rstrip("*")
             values = self.values(one, wire, first, last, depth=depth, where=f"{kind}.{name}")
             if field.endswith("*"):
-                message.setdefault(name, []).extend(values)
+                # Floats stay packed: as Python objects they would take eight times the file.
+                message.setdefault(name, array(_FIXED[one][0]) if one in _FIXED else []).extend(values)
             else:
                 message[name] = values[-1] if len(values) else _DEFAULTS.get(one)
         return message
@@ -177,7 +179,7 @@ class _Reader:
             form, size, _ = _FIXED[kind]
             if (last - first) % size:
                 raise self.refuse(f"{where} at byte {first} is cut off")
-            return np.frombuffer(self.data[first:last], form).tolist()
+            return array(form, self.data[first:last].tobytes())
         if wire == 2 and kind == "bytes":
             return [self.data[first:last]]
         if wire == 2 and kind == "text":

@@ -164,6 +164,12 @@ def nan_before_quant(model):
     tensor.CopyFrom(numpy_helper.from_array(np.full((6, 5), np.inf, np.float32), tensor.name))
 
 
+def tiny_weight_scale(model):
+    quant = next(n for n in model.graph.node[1:] if n.op_type == "Quant")
+    tensor = initializer(model, quant.input[1])
+    tensor.CopyFrom(numpy_helper.from_array(np.asarray(1e-40, np.float32), tensor.name))
+
+
 def many_bits(model):
     last = [n for n in model.graph.node if n.op_type == "Quant"][2]
     tensor = initializer(model, last.input[3])
@@ -186,6 +192,7 @@ def many_bits(model):
         (set_parameter(1, 0.0), "node 'Quant_0' .*scale must be positive and finite"),
         (set_parameter(1, np.nan), "node 'Quant_0' .*not a finite number"),
         (set_parameter(3, 1e30), "1 to 32 bits"),
+        (tiny_weight_scale, "node 'Quant_.*its numbers leave float32"),
         (set_parameter(3, 2.5), "must be one integer each"),
         (set_parameter(2, np.inf), "not a finite number"),
         (nan_weights, "node 'BatchNormalization_.*not a finite number"),
@@ -252,8 +259,19 @@ def test_a_million_tiny_fields_are_refused(tmp_path):
     path = tmp_path / "many.onnx"
     graph = b"\x0a\x00" * 3_000_000  # empty nodes
     path.write_bytes(b"\x3a" + b"\x80\x9b\xee\x02" + graph)
-    with pytest.raises(ProgramError, match="more than 2,000,000 fields"):
+    with pytest.raises(ProgramError, match="more than 400,000 fields"):
         load(path)
+
+
+def test_packed_floats_stay_packed(small_mlp):
+    """Four million numbers that are not raw data: read, and in proportion to the file."""
+
+    def edit(model):
+        tensor = model.graph.initializer.add(name="extra", data_type=TensorProto.FLOAT, dims=[1 << 22])
+        tensor.float_data.extend(np.ones(1 << 22, np.float32))
+
+    path = edited(small_mlp, edit)
+    assert load_guarded(path) is not None
 
 
 def test_importing_needs_no_onnx(small_mlp):
