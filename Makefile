@@ -62,7 +62,10 @@ test-pynq301: .venv-pynq301/stamp  ## repeat the board tests with pynq 3.0.1, as
 bench: setup  ## speed of the simulated board beside cocotb
 	$(COLONNADE) bench
 
+evaluate: .venv/train.stamp  ## judge the intrusion models, and compare torch, QONNX and integer program on 120,000 windows each
+	$(COLONNADE) evaluate can_ids --exact
+
 figures: setup  ## merge build/reports into docs/figures.json and print them beside goals and peers
 	$(COLONNADE) figures
 
-.PHONY: help setup setup-train demo test figures sim prove test-pynq301 bench
+.PHONY: help setup setup-train demo test figures sim prove test-pynq301 bench evaluate
