@@ -285,10 +285,17 @@ class Waveform:
         """Where the next bit will begin."""
         return round(self._now)
 
+    def runs(self) -> np.ndarray:
+        """(level, cycles) pairs, as the pin player of the simulated board takes them."""
+        ends = np.round(np.array(self._ends)).astype(np.int64)
+        cycles = np.diff(ends, prepend=0)
+        held = cycles > 0
+        return np.stack([np.array(self._levels, np.int64)[held], cycles[held]], axis=1)
+
     def samples(self) -> np.ndarray:
         """The level in each clock cycle."""
-        ends = np.round(np.array(self._ends)).astype(np.int64)
-        return np.repeat(np.array(self._levels, np.uint8), np.diff(ends, prepend=0))
+        levels, cycles = self.runs().T
+        return np.repeat(levels.astype(np.uint8), cycles)
 
 
 def with_glitches(samples: np.ndarray, *, rng: np.random.Generator, count: int, longest: int) -> np.ndarray:

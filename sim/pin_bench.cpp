@@ -19,6 +19,7 @@ static void cycle(Bench &bench) {
   bench.top.eval();
 }
 
+#pragma GCC visibility push(default)
 extern "C" {
 
 Bench *bench_new() {
@@ -58,3 +59,4 @@ uint64_t bench_play(Bench *bench, const uint8_t *line, uint64_t cycles, uint64_t
 }
 
 }
+#pragma GCC visibility pop

@@ -8,8 +8,8 @@ import pytest
 
 from hw.can.bit_timing import BitTimer, BitTiming
 from hw.can.receiver import Receiver
+from sim.campaigns.can_receiver import RECOVERY_BITS, Traffic, mixed_traffic
 from sim.can_bus import BusFrame, Waveform, error_frame, frame_bits, idle, random_frame, with_glitches
-from sim.can_campaign import RECOVERY_BITS, Traffic, mixed_traffic
 from sim.can_line import CanLine
 
 COARSE = BitTiming.for_rate(10e6, 1e6)  # 10 cycles a bit: ten times as many frames in the time
