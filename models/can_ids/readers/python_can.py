@@ -19,7 +19,7 @@ from models.can_ids.readers.sniff import BINARY
 from models.can_ids.readers.source import GZIP_MAGIC
 from models.can_ids.readers.templates import LINE_BYTES, TOO_LONG
 
-__all__ = ["PASSED_OVER", "frames_through_python_can"]
+__all__ = ["PASSED_OVER", "frames_of_messages", "frames_through_python_can", "reason_to_drop"]
 
 _ASC_HEADING = re.compile(r"date |base |//", re.IGNORECASE)
 CHUNK_FRAMES = 1 << 14
@@ -184,13 +184,13 @@ def _chunks(
     number = 0
     try:
         for number, message in enumerate(messages, 1):
-            reason = _reason_to_drop(message)
+            reason = reason_to_drop(message)
             if reason:
                 tally.drop(reason, number)
                 continue
             chunk.append(message)
             if len(chunk) == CHUNK_FRAMES:
-                yield _frames(chunk)
+                yield frames_of_messages(chunk)
                 chunk.clear()
     except MissingPackage:
         raise
@@ -198,10 +198,10 @@ def _chunks(
         where = f"line {lines.number:,}" if lines else f"frame {number + 1:,}"
         tally.broken = tally.broken or f"python-can's {name} reader stopped at {where}: {error!r}"
     if chunk:
-        yield _frames(chunk)
+        yield frames_of_messages(chunk)
 
 
-def _reason_to_drop(message: can.Message) -> str:
+def reason_to_drop(message: can.Message) -> str:
     if message.is_error_frame:
         return ERROR_FRAME
     if message.is_fd or len(message.data) > 8:  # .db and .csv have no column that says FD
@@ -213,7 +213,7 @@ def _reason_to_drop(message: can.Message) -> str:
     return "" if 0 <= message.arbitration_id <= EXTENDED_MAX else "identifier out of range"
 
 
-def _frames(messages: list[can.Message]) -> Frames:
+def frames_of_messages(messages: list[can.Message]) -> Frames:
     frames = Frames.zeros(len(messages))
     frames.timestamp[:] = [message.timestamp for message in messages]
     frames.identifier[:] = [message.arbitration_id for message in messages]
