@@ -38,7 +38,7 @@ class Reader(wiring.Component):
 
     `flush`, for one cycle or longer, is a soft reset: offered requests are dropped, nothing new is asked
     for, what is in flight is taken and thrown away, without `error` or `done`, and `idle` rises. `data`
-    is withdrawn at once, even while stalled: reset its sink with the same signal.
+    is withdrawn in that very cycle, even while stalled: reset its sink with the same signal.
 
     Connect `ar` and `r` to those of an `AXI4` port.
     """
@@ -73,30 +73,35 @@ class Reader(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        draining = Signal()
+        draining = Signal()  # from a flush on, until nothing is in flight
+        clearing = self.flush | draining
         depth = self._outstanding * self._burst_beats
 
         burst = Burst(data_bits=self._data_bits, addr_bits=self._addr_bits)
         planner = Planner(data_bits=self._data_bits, addr_bits=self._addr_bits, burst_beats=self._burst_beats)
-        m.submodules.planner = ResetInserter(draining)(planner)
+        m.submodules.planner = ResetInserter(clearing)(planner)
         m.submodules.bursts = bursts = Fifo(shape=burst, depth=self._outstanding)  # asked for, not yet read
         m.submodules.beats = beats = Fifo(shape=self.r.payload.shape(), depth=depth)
         pack = Pack(data_bits=self._data_bits)
-        m.submodules.pack = ResetInserter(draining)(pack)
+        m.submodules.pack = ResetInserter(clearing)(pack)
         out = SkidBuffer(shape=ByteBeat(self._data_bits))
-        m.submodules.out = ResetInserter(draining)(out)
+        m.submodules.out = ResetInserter(clearing)(out)
 
         m.d.comb += [
             planner.i.payload.eq(self.request.payload),
             planner.i.valid.eq(self.request.valid),
-            self.request.ready.eq(planner.i.ready | draining),
+            self.request.ready.eq(planner.i.ready | clearing),
         ]
         wiring.connect(m, pack.o, out.i)
-        wiring.connect(m, out.o, wiring.flipped(self.data))
+        m.d.comb += [
+            self.data.payload.eq(out.o.payload),
+            self.data.valid.eq(out.o.valid & ~clearing),
+            out.o.ready.eq(self.data.ready),
+        ]
         wiring.connect(m, wiring.flipped(self.r), beats.i)
 
-        taken, staged = self._take(m, draining, bursts, beats, pack)
-        self._ask(m, draining, planner, bursts, depth, taken)
+        taken, staged = self._take(m, clearing, bursts, beats, pack)
+        self._ask(m, clearing, planner, bursts, depth, taken)
 
         quiet = (bursts.level == 0) & ~self.ar.valid & ~staged
         with m.If(self.flush):
@@ -111,7 +116,7 @@ class Reader(wiring.Component):
         ]
         return m
 
-    def _ask(self, m: Module, draining, planner: Planner, bursts: Fifo, depth: int, taken) -> None:
+    def _ask(self, m: Module, clearing, planner: Planner, bursts: Fifo, depth: int, taken) -> None:
         """Ask for a planned burst when the buffer has room for it."""
         room = Signal(range(depth + 1), init=depth)
         burst = planner.o.payload
@@ -120,7 +125,7 @@ class Reader(wiring.Component):
         m.d.comb += [
             move.eq(
                 planner.o.valid
-                & ~draining
+                & ~clearing
                 & bursts.i.ready
                 & (burst.empty | ((~self.ar.valid | self.ar.ready) & (room > burst.len)))
             ),
@@ -136,7 +141,7 @@ class Reader(wiring.Component):
             drive_address(m, self.ar.payload, burst, self._data_bits)
         m.d.sync += room.eq(room - asked + taken)
 
-    def _take(self, m: Module, draining, bursts: Fifo, beats: Fifo, pack: Pack):
+    def _take(self, m: Module, clearing, bursts: Fifo, beats: Fifo, pack: Pack):
         """Match what comes out of the buffer with the bursts asked for; return whether one leaves it,
         and whether one is on its way to `pack`."""
         burst = bursts.o.payload
@@ -154,18 +159,18 @@ class Reader(wiring.Component):
         block = burst.addr[lane_bits + beat_bits :]
         word = (burst.addr[lane_bits : lane_bits + beat_bits] + index)[:beat_bits]
         m.d.comb += [
-            step.eq(bursts.o.valid & ~burst.empty & beats.o.valid & (free | draining)),
+            step.eq(bursts.o.valid & ~burst.empty & beats.o.valid & (free | clearing)),
             skip.eq(bursts.o.valid & burst.empty),
-            beats.o.ready.eq(bursts.o.valid & ~burst.empty & (free | draining)),
+            beats.o.ready.eq(bursts.o.valid & ~burst.empty & (free | clearing)),
             bursts.o.ready.eq((step & ends) | skip),
             pack.i.valid.eq(stage_valid),
             pack.i.payload.eq(stage),
         ]
-        with m.If(free | draining):
+        with m.If(free | clearing):
             m.d.sync += stage_valid.eq(0)
         with m.If(step):
             m.d.sync += [
-                stage_valid.eq(~draining),
+                stage_valid.eq(~clearing),
                 stage.data.eq(beat.data),
                 stage.first.eq(burst.first & (index == 0)),
                 stage.last.eq(burst.last & ends),
@@ -178,10 +183,10 @@ class Reader(wiring.Component):
         # SLVERR and DECERR have the high bit; EXOKAY is no error.
         failed = step & beat.resp.as_value()[1]
         m.d.sync += [
-            self.error.valid.eq(~draining & (failed | (skip & burst.refused))),
+            self.error.valid.eq(~clearing & (failed | (skip & burst.refused))),
             self.error.resp.eq(beat.resp),
             self.error.addr.eq(Cat(Const(0, lane_bits), word, block)),
-            self.done.eq(~draining & bursts.o.ready & bursts.o.valid & burst.last),
+            self.done.eq(~clearing & bursts.o.ready & bursts.o.valid & burst.last),
         ]
         with m.If(skip):
             m.d.sync += [self.error.resp.eq(Response.DECERR), self.error.addr.eq(burst.addr)]

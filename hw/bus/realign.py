@@ -4,6 +4,8 @@ Both ways rotate each beat by the lane in which the transfer begins, and complet
 before it. The rotation has a register stage of its own: sixteen ways of 128 bits are slow enough.
 """
 
+from collections.abc import Iterable
+
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -28,7 +30,7 @@ def _merge(take_new, new: Value, held: Value) -> Value:
 
 
 class BusBeat(data.StructLayout):
-    """A beat as read: `first`, `last` of its transfer, which begins in lane `offset`, ends in packed `tail`."""
+    """A beat as read, and where in a transfer it stands; the lanes are those of `Burst`."""
 
     def __init__(self, data_bits: int):
         lane_bits = (data_bits // 8 - 1).bit_length()
@@ -60,6 +62,19 @@ class Pack(wiring.Component):
                 "idle": Out(1),
             }
         )
+
+    def compute(self, beats: Iterable[dict]) -> list[bytes]:
+        """The golden twin: the bytes of each transfer in `beats` (as the fields of `BusBeat`)."""
+        transfers, held = [], bytearray()
+        for beat in beats:
+            held += beat["data"].to_bytes(self._lanes, "little")
+            if beat["last"]:
+                reaches = beat["offset"] + beat["tail"] >= self._lanes
+                packed_beats = len(held) // self._lanes - reaches
+                length = (packed_beats - 1) * self._lanes + beat["tail"] + 1
+                transfers.append(bytes(held[beat["offset"] : beat["offset"] + length]))
+                held.clear()
+        return transfers
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -108,7 +123,7 @@ class Pack(wiring.Component):
 
 
 class Spread(wiring.Component):
-    """Packed beats in, the beats of `burst` out, with strobes; a burst goes on to `written` with its last beat.
+    """Packed beats in, the beats of `burst` out, with strobes; its last beat passes it on to `written`.
 
     A transfer takes as many packed beats as its length needs; their `keep` and `last` are not looked at. An
     empty burst takes none and goes straight on. Latency 1 cycle, initiation interval 1 cycle. Full
@@ -129,6 +144,14 @@ class Spread(wiring.Component):
                 "starved": Out(1),
             }
         )
+
+    def compute(self, transfer: bytes, *, offset: int) -> list[tuple[bytes, list[bool]]]:
+        """The golden twin: the bytes and strobes of each bus beat of a transfer that begins in lane `offset`."""
+        lanes = self._lanes
+        padding = -(offset + len(transfer)) % lanes
+        content = bytes(offset) + transfer + bytes(padding)
+        strobes = [False] * offset + [True] * len(transfer) + [False] * padding
+        return [(content[i : i + lanes], strobes[i : i + lanes]) for i in range(0, len(content), lanes)]
 
     def elaborate(self, platform) -> Module:
         m = Module()

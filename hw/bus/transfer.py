@@ -201,25 +201,24 @@ class Planner(wiring.Component):
                 with m.If(zero | refused):
                     m.d.sync += is_last.eq(1)
                 m.next = "EMIT"
-            with m.State("EMIT"):
-                with m.If(~self.o.valid | self.o.ready):  # noqa: SIM117  one state, one block
-                    m.d.sync += [
-                        self.o.valid.eq(1),
-                        self.o.payload.len.eq(end - start),
-                        self.o.payload.first.eq(is_first),
-                        self.o.payload.last.eq(is_last),
-                        self.o.payload.offset.eq(first_addr[:lane_bits]),
-                        self.o.payload.tail.eq(length_less_1[:lane_bits]),
-                        self.o.payload.empty.eq(zero | refused),
-                        self.o.payload.refused.eq(~zero & refused),
-                        block.eq(block + 1),
-                        blocks_left.eq(blocks_left - 1),
-                        is_first.eq(0),
-                        is_last.eq(blocks_left == 1),
-                    ]
-                    m.d.sync += self.o.payload.addr.eq(Cat(Const(0, lane_bits), start, block))
-                    with m.If(refused):
-                        m.d.sync += self.o.payload.addr.eq(first_addr)
-                    with m.If(is_last):
-                        m.next = "TAKE"
+            with m.State("EMIT"), m.If(~self.o.valid | self.o.ready):
+                m.d.sync += [
+                    self.o.valid.eq(1),
+                    self.o.payload.len.eq(end - start),
+                    self.o.payload.first.eq(is_first),
+                    self.o.payload.last.eq(is_last),
+                    self.o.payload.offset.eq(first_addr[:lane_bits]),
+                    self.o.payload.tail.eq(length_less_1[:lane_bits]),
+                    self.o.payload.empty.eq(zero | refused),
+                    self.o.payload.refused.eq(~zero & refused),
+                    block.eq(block + 1),
+                    blocks_left.eq(blocks_left - 1),
+                    is_first.eq(0),
+                    is_last.eq(blocks_left == 1),
+                ]
+                m.d.sync += self.o.payload.addr.eq(Cat(Const(0, lane_bits), start, block))
+                with m.If(refused):
+                    m.d.sync += self.o.payload.addr.eq(first_addr)
+                with m.If(is_last):
+                    m.next = "TAKE"
         return m

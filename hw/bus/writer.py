@@ -76,7 +76,8 @@ class Writer(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        draining = Signal()
+        draining = Signal()  # from a flush on, until nothing is in flight
+        clearing = self.flush | draining
         granted = Signal(range(self._outstanding + 1))  # bursts whose address was given and data was not
 
         burst = Burst(data_bits=self._data_bits, addr_bits=self._addr_bits)
@@ -84,42 +85,40 @@ class Writer(wiring.Component):
         entry = SkidBuffer(shape=ByteBeat(self._data_bits))
         spread = Spread(data_bits=self._data_bits, addr_bits=self._addr_bits)
         buffered = Fifo(shape=burst, depth=max(Fifo.DEPTH_MIN, self.BUFFERED_BURSTS))
-        for name, unit in (
-            ("planner", planner),
-            ("entry", entry),
-            ("spread", spread),
-            ("buffered", buffered),
-        ):
-            m.submodules[name] = ResetInserter(draining)(unit)
+        for name, unit in (("planner", planner), ("entry", entry), ("buffered", buffered)):
+            m.submodules[name] = ResetInserter(clearing)(unit)
+        # Bursts whose address was given still need their data, of which the last beat may be in `spread`.
+        unneeded = clearing & (granted == 0)
+        m.submodules.spread = ResetInserter(unneeded)(spread)
         beats = Fifo(
             shape=WriteBeat(self._data_bits), depth=max(16, self.BUFFERED_BURSTS * self._burst_beats)
         )
-        m.submodules.beats = ResetInserter(draining & (granted == 0))(beats)
+        m.submodules.beats = ResetInserter(unneeded)(beats)
         m.submodules.awaited = awaited = Fifo(shape=burst, depth=self._outstanding)
 
         m.d.comb += [
             planner.i.payload.eq(self.request.payload),
             planner.i.valid.eq(self.request.valid),
-            self.request.ready.eq(planner.i.ready | draining),
+            self.request.ready.eq(planner.i.ready | clearing),
             entry.i.payload.eq(self.data.payload),
             entry.i.valid.eq(self.data.valid),
-            self.data.ready.eq(entry.i.ready | draining),
+            self.data.ready.eq(entry.i.ready | clearing),
         ]
         wiring.connect(m, entry.o, spread.i)
         wiring.connect(m, planner.o, spread.burst)
         wiring.connect(m, spread.o, beats.i)
         wiring.connect(m, spread.written, buffered.i)
 
-        grant = self._give_address(m, draining, buffered, awaited)
+        grant = self._give_address(m, clearing, buffered, awaited)
         self._give_data(m, granted, grant, beats)
-        self._take_response(m, draining, awaited)
+        self._take_response(m, clearing, awaited)
 
         quiet = (awaited.level == 0) & ~self.aw.valid & (granted == 0)
         with m.If(self.flush):
             m.d.sync += draining.eq(1)
         with m.Elif(quiet):
             m.d.sync += draining.eq(0)
-        empty = planner.idle & (buffered.level == 0) & ~spread.o.valid & (beats.level == 0) & ~entry.o.valid
+        empty = planner.idle & (buffered.level == 0) & ~spread.o.valid & (beats.level == 0)
         m.d.comb += [
             self.idle.eq(quiet & empty & (self.flush | ~draining)),
             self.stalls.address.eq(self.aw.valid & ~self.aw.ready),
@@ -128,7 +127,7 @@ class Writer(wiring.Component):
         ]
         return m
 
-    def _give_address(self, m: Module, draining, buffered: Fifo, awaited: Fifo):
+    def _give_address(self, m: Module, clearing, buffered: Fifo, awaited: Fifo):
         """Give the address of each buffered burst; return whether one is given in this cycle."""
         burst = buffered.o.payload
         move = Signal()
@@ -136,7 +135,7 @@ class Writer(wiring.Component):
         m.d.comb += [
             move.eq(
                 buffered.o.valid
-                & ~draining
+                & ~clearing
                 & awaited.i.ready
                 & (burst.empty | ~self.aw.valid | self.aw.ready)
             ),
@@ -162,7 +161,7 @@ class Writer(wiring.Component):
         m.d.comb += [self.w.payload[name].eq(beats.o.payload[name]) for name in ("data", "strb", "last")]
         m.d.sync += granted.eq(granted + grant - sent)
 
-    def _take_response(self, m: Module, draining, awaited: Fifo) -> None:
+    def _take_response(self, m: Module, clearing, awaited: Fifo) -> None:
         burst = awaited.o.payload
         step = Signal()
         m.d.comb += [
@@ -173,10 +172,10 @@ class Writer(wiring.Component):
         # SLVERR and DECERR have the high bit; EXOKAY is no error.
         failed = step & self.b.payload.resp.as_value()[1]
         m.d.sync += [
-            self.error.valid.eq(~draining & (failed & ~burst.empty | step & burst.refused)),
+            self.error.valid.eq(~clearing & (failed & ~burst.empty | step & burst.refused)),
             self.error.resp.eq(self.b.payload.resp),
             self.error.addr.eq(burst.addr),
-            self.done.eq(~draining & step & burst.last),
+            self.done.eq(~clearing & step & burst.last),
         ]
         with m.If(burst.empty):
             m.d.sync += self.error.resp.eq(Response.DECERR)
