@@ -1,0 +1,123 @@
+"""Takes weight images in, word by word, and says whether the weights that lie in the banks are whole."""
+
+from enum import IntEnum
+
+from amaranth.hdl import Array, Const, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.dataflow.bank_memory import LoadSignature
+from models.program.image import MAGIC
+from models.program.pipeline_shape import IMAGE_WORD_BITS, PipelineShape
+
+__all__ = ["WeightLoader"]
+
+#: CRC-32 as of Ethernet and zlib, bits from the lowest up, and its register after a message and its CRC.
+POLYNOMIAL = 0xEDB88320
+RESIDUE = 0xDEBB20E3
+ONES = (1 << IMAGE_WORD_BITS) - 1
+
+
+class _State(IntEnum):
+    """What the next word is."""
+
+    MAGIC = 0
+    SHAPE = 1
+    HASH_LOW = 2
+    HASH_HIGH = 3
+    PAYLOAD = 4
+    CRC = 5
+    CHECK = 6
+
+
+class WeightLoader(wiring.Component):
+    """Check and store the images of models/program/image.py.
+
+    Takes a word in `WORD_CYCLES` cycles, since the CRC goes bit by bit: a register write of a host is slower.
+
+    An image for another shape is refused at its second word and changes nothing. From the third word of one
+    that fits on, `weights_valid` is low, until its CRC has proved right. Words that begin no image are
+    skipped and count as `refused_shape`. Both refusals stay until the next image begins. `abandon` forgets an
+    image that was not finished; the next word begins another.
+    """
+
+    WORD_CYCLES = IMAGE_WORD_BITS
+
+    def __init__(self, *, shape: PipelineShape, model_hash: int | None = None):
+        """`model_hash` of the weights that the banks hold from the start; None: they hold none."""
+        self._shape = shape
+        self._model_hash = model_hash
+        super().__init__(
+            {
+                "words": In(stream.Signature(IMAGE_WORD_BITS)),
+                "abandon": In(1),
+                "load": Out(LoadSignature(shape.banks)),
+                "weights_valid": Out(1, init=model_hash is not None),
+                "loading": Out(1),
+                "refused_shape": Out(1),
+                "refused_crc": Out(1),
+                "model_hash": Out(64, init=model_hash or 0),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        state = Signal(_State)
+        crc = Signal(IMAGE_WORD_BITS, init=ONES)
+        at = Signal(range(IMAGE_WORD_BITS))  # the bit of the word that the CRC takes next
+        word, load = self.words.payload, self.load
+        depths = [bank.depth for bank in self._shape.banks for _ in range(bank.slices)]
+        last_row = Array(Const(depth - 1, len(load.row)) for depth in depths)[load.slice]
+        accepted = self.words.valid & self.words.ready
+        bit = word.bit_select(at, 1)
+
+        m.d.comb += [
+            self.words.ready.eq((at == IMAGE_WORD_BITS - 1) & (state != _State.CHECK)),
+            load.data.eq(word),
+            load.write.eq(accepted & (state == _State.PAYLOAD)),
+            self.loading.eq(state != _State.MAGIC),
+        ]
+        with m.If(self.words.valid & (state != _State.CHECK)):
+            m.d.sync += [at.eq(at + 1), crc.eq((crc >> 1) ^ Mux(bit ^ crc[0], POLYNOMIAL, 0))]
+
+        def finish(refusal: Signal | None = None) -> None:
+            m.d.sync += [state.eq(_State.MAGIC), crc.eq(ONES)]
+            if refusal is not None:
+                m.d.sync += refusal.eq(1)
+
+        with m.Switch(state):
+            with m.Case(_State.MAGIC), m.If(accepted):
+                with m.If(word == MAGIC):
+                    m.d.sync += [state.eq(_State.SHAPE), self.refused_shape.eq(0), self.refused_crc.eq(0)]
+                with m.Else():
+                    finish(self.refused_shape)
+            with m.Case(_State.SHAPE), m.If(accepted):
+                m.d.sync += state.eq(_State.HASH_LOW)
+                with m.If(word != self._shape.digest):
+                    finish(self.refused_shape)
+            with m.Case(_State.HASH_LOW, _State.HASH_HIGH), m.If(accepted):
+                m.d.sync += [
+                    state.eq(state + 1),
+                    self.weights_valid.eq(0),
+                    self.model_hash.word_select(state == _State.HASH_HIGH, 32).eq(word),
+                    load.slice.eq(0),
+                    load.row.eq(0),
+                ]
+            with m.Case(_State.PAYLOAD), m.If(accepted):
+                m.d.sync += load.row.eq(load.row + 1)
+                with m.If(load.row == last_row):
+                    m.d.sync += [load.row.eq(0), load.slice.eq(load.slice + 1)]
+                    with m.If(load.slice == len(depths) - 1):
+                        m.d.sync += state.eq(_State.CRC)
+            with m.Case(_State.CRC), m.If(accepted):
+                m.d.sync += state.eq(_State.CHECK)
+            with m.Case(_State.CHECK):
+                finish()
+                with m.If(crc == RESIDUE):
+                    m.d.sync += self.weights_valid.eq(1)
+                with m.Else():
+                    m.d.sync += self.refused_crc.eq(1)
+        with m.If(self.abandon):
+            m.d.sync += at.eq(0)
+            finish()
+        return m
