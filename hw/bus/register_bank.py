@@ -19,6 +19,8 @@ def _members(placement: Placement) -> dict[str, Member]:
         return {name: Out(field.bits, init=field.reset)}
     if field.access is Access.WRITE_ONE_TO_CLEAR:
         return {name: Out(field.bits), f"{name}_set": In(field.bits)}
+    if field.access is Access.PUSH:
+        return {name: Out(field.bits), f"{name}_written": Out(1)}
     return {name: Out(field.bits)} if field.access is Access.PULSE else {}
 
 
@@ -33,6 +35,7 @@ class RegisterBank(wiring.Component):
     | read-write | out |
     | write-one-to-clear | out, and `_set` in, whose high bits set it; setting wins over clearing |
     | pulse | out, high for the cycle in which a read-write field of the same word changes |
+    | push | out, and `_written` out: high for one cycle in which the former holds what was written |
     | counter | `<name>_count` in: the cycles in which it is high are counted |
 
     `clear` empties counters, latched counters and write-one-to-clear fields. A write to a word of the map is
@@ -92,6 +95,9 @@ class RegisterBank(wiring.Component):
             m.d.sync += value.eq((value & ~mask) | (data & mask))
         elif access is Access.PULSE:
             m.d.sync += getattr(self, placement.member).eq(data & mask)
+        elif access is Access.PUSH:
+            m.d.sync += getattr(self, placement.member).eq(data & mask)
+            m.d.sync += getattr(self, f"{placement.member}_written").eq(mask.any())
         elif access is Access.WRITE_ONE_TO_CLEAR:
             value, raised = getattr(self, placement.member), getattr(self, f"{placement.member}_set")
             kept = Mux(self.clear, 0, value & ~(data & mask))
@@ -108,7 +114,7 @@ class RegisterBank(wiring.Component):
         field, access = placement.field, placement.field.access
         if access is Access.CONSTANT:
             return Const(field.reset, field.bits)
-        if access in (Access.PULSE, Access.SNAPSHOT):
+        if access in (Access.PULSE, Access.PUSH, Access.SNAPSHOT):
             return Const(0, field.bits)
         if access is Access.LATCHED:
             return latched[field.name]
@@ -119,7 +125,7 @@ class RegisterBankModel:
     """What the bank answers, without time: one call is one access.
 
     `inputs` holds what the read-only ports are driven with; `outputs` the read-write and write-one-to-clear
-    ports; `pulses` the pulse ports in the cycle after the last write.
+    ports; `pulses` the pulse ports in the cycle after the last write; `pushed` all that push ports handed on.
     """
 
     def __init__(self, registers: RegisterMap):
@@ -131,6 +137,7 @@ class RegisterBankModel:
         self.outputs = {p.member: p.field.reset for p in by_access[Access.READ_WRITE]}
         self.outputs |= {p.member: 0 for p in by_access[Access.WRITE_ONE_TO_CLEAR]}
         self.pulses = {p.member: 0 for p in by_access[Access.PULSE]}
+        self.pushed: list[tuple[str, int]] = []
         self._counts = {counter.name: 0 for counter in registers.counters}
         self._latched = dict(self._counts)
 
@@ -198,5 +205,7 @@ class RegisterBankModel:
             self.outputs[name] &= ~(data & mask)
         elif access is Access.PULSE:
             self.pulses[name] = data & mask
+        elif access is Access.PUSH and mask:
+            self.pushed.append((name, data & mask))
         elif access is Access.SNAPSHOT and data & mask:
             self._latched = dict(self._counts)

@@ -25,6 +25,7 @@ class Access(Enum):
     READ_WRITE = "read-write"  #: reads back what was written
     WRITE_ONE_TO_CLEAR = "write-one-to-clear"  #: set by the gateware, kept, cleared where a one is written
     PULSE = "pulse"  #: a one written lasts one cycle; reads zero
+    PUSH = "push"  #: every write is handed on, whatever its value; reads zero
     SNAPSHOT = "snapshot"  #: a one written latches every counter of the map; reads zero
     LATCHED = "latched"  #: part of a counter, as it was at the last snapshot
 

@@ -29,6 +29,7 @@ MAP = RegisterMap(
         Register.word("SNAPSHOT", bits=1, access=Access.SNAPSHOT),
         Counter(name="LONG", bits=40),
         Counter(name="SHORT", bits=4),
+        Register.word("INTAKE", bits=24, access=Access.PUSH),
     ],
 )
 INPUTS, SET, COUNTERS = ("mixed_seen",), ("sticky_a", "sticky_b"), ("LONG", "SHORT")
@@ -57,11 +58,16 @@ def test_random_accesses_agree_with_the_model(seed):
     choose = random.Random(seed)
     model = RegisterBankModel(MAP)
     pulses = []
+    pushed = []
 
     async def watch_pulses(ctx, bank):
-        async for _, _, value in ctx.tick().sample(bank.mixed_go):
+        async for _, _, value, written, intake in ctx.tick().sample(
+            bank.mixed_go, bank.intake_written, bank.intake
+        ):
             if value:
                 pulses.append(value)
+            if written:
+                pushed.append(("intake", intake))
 
     async def stir(ctx, bank):
         """Change what the gateware side drives, while no access is under way."""
@@ -108,6 +114,7 @@ def test_random_accesses_agree_with_the_model(seed):
             assert await driver.write(ctx, addr, value, strb) == model.write(addr, value, strb)
             await ctx.tick()  # the watcher, too, has seen the cycle of the pulse
             assert pulses == [pulse for pulse in model.pulses.values() if pulse]
+            assert pushed == model.pushed
             for member, expected in model.outputs.items():
                 assert ctx.get(getattr(bank, member)) == expected, member
 
