@@ -1,4 +1,4 @@
-"""Area of a unit by yosys `synth_xilinx`, with the pinned version: comparable between units and with peers."""
+"""Area of a unit by yosys `synth_xilinx`, in the pinned version: comparable between units and to peers."""
 
 from __future__ import annotations
 

@@ -62,8 +62,8 @@ def fold(
     if best is None:
         fastest = verdict_cycles(_shape(layers, window, [max(_choices(layer)) for layer in layers]))
         raise ValueError(
-            f"program {program.name!r} cannot be judged within {judge_cycles} cycles: with all lanes that the "
-            f"folding allows it takes {fastest}; allow more cycles, or use unrolled stages"
+            f"program {program.name!r} cannot be judged within {judge_cycles} cycles: with all lanes that "
+            f"the folding allows it takes {fastest}; allow more cycles, or use unrolled stages"
         )
     return best
 
@@ -71,14 +71,15 @@ def fold(
 def _window(layer: Layer, *, slots: int, value_bits: int, value_cycles: int) -> WindowShape:
     if layer.inputs % slots:
         raise ValueError(
-            f"layer {layer.name!r} has {layer.inputs} inputs, which {slots} frames do not divide"
+            f"layer {layer.name!r} has {layer.inputs} inputs, no multiple of {slots} frames; give the "
+            "window of the model's encoding"
         )
     if layer.input_max != (1 << value_bits) - 1:
         raise ValueError(
             f"layer {layer.name!r} reads values up to {layer.input_max}, not of {value_bits} bits; give the "
             "value_bits of the model's encoding"
         )
-    shapes = []
+    shapes: list[WindowShape] = []
     for lanes in divisors(layer.outputs):
         try:
             shape = WindowShape(

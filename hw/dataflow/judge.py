@@ -32,9 +32,9 @@ class Judge(wiring.Component):
     `judged` is low where the weights were not valid all the while from the frame's first event to the
     verdict. Such a frame never enters a window, and with new weights the window begins anew.
 
-    Latency `verdict_cycles` from a JUDGE to its verdict. A VALUE takes `value_cycles` until the next event, one
-    of zero a single cycle, a COMMIT `commit_cycles`. A second JUDGE waits until the first verdict is taken;
-    other events overlap with the verdict. Full back-pressure.
+    Latency `verdict_cycles` from a JUDGE to its verdict. A VALUE takes `value_cycles` until the next
+    event, one of zero a single cycle, a COMMIT `commit_cycles`. A second JUDGE waits until the
+    first verdict is taken; other events overlap with the verdict. Full back-pressure.
     """
 
     def __init__(

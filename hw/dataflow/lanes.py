@@ -1,4 +1,4 @@
-"""Several numbers a beat to fewer or more, and a vector again and again: what folded layers need between them."""
+"""Several numbers a beat to fewer or more, and a vector again and again: between folded layers."""
 
 from collections.abc import Iterable
 

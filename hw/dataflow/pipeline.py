@@ -25,7 +25,7 @@ class FoldedPipeline(wiring.Component):
     """All stages of `shape`; decisions come in the order of the JUDGEs, or of the vectors.
 
     With a window, `i` takes its events; without, beats of the first layer's `simd` activations. Weights are
-    those of `program` until others are loaded. Latency as `hw.dataflow.folding.cycles` says; full back-pressure.
+    those of `program` until others are loaded. Latency as `folding.verdict_cycles` says; full back-pressure.
     No queue is needed between stages: each holds what it works on, and waits.
     """
 

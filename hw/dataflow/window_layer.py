@@ -14,7 +14,7 @@ from models.program.pipeline_shape import Bank, WindowShape
 __all__ = ["EventKind", "WindowLayer", "event_layout", "lanes_layout"]
 
 
-class EventKind(enum.Enum, shape=3):
+class EventKind(enum.Enum, shape=3):  # type: ignore[call-arg]  # amaranth's metaclass takes it
     """What happens to the frame in flight.
 
     VALUE: one of its features is known; those that never come are zero. JUDGE: sum up the window that ends
@@ -59,9 +59,9 @@ class WindowLayer(wiring.Component):
     the first COMMIT count as all zeros.
 
     Takes an event at a time. A VALUE takes `value_cycles` until the next event, a VALUE of zero, an ABORT
-    and a DISCARD one cycle, a COMMIT `commit_cycles`. The first beat of a JUDGE is valid `JUDGE_LATENCY_CYCLES`
-    after it was taken, then one beat a cycle; the next event is taken the cycle after the last beat.
-    `discard` forgets everything as the event does, at any time.
+    and a DISCARD one cycle, a COMMIT `commit_cycles`. The first beat of a JUDGE is valid
+    `JUDGE_LATENCY_CYCLES` after it was taken, then one beat a cycle; the next event is taken the
+    cycle after the last beat. `discard` forgets everything as the event does, at any time.
     """
 
     JUDGE_LATENCY_CYCLES = 2
@@ -187,7 +187,7 @@ class WindowLayer(wiring.Component):
                 state.matches(_State.VALUE, _State.COMMIT)
                 | ((state == _State.JUDGE) & ~judged & (~self.o.valid | (moved & last_beat)))
             ),
-            # The sweep of a VALUE overlaps with the event after it: no word is read that is yet to be written.
+            # The sweep of a VALUE overlaps with the next event: no word is read that is yet to be written.
             self.events.ready.eq(
                 ((state == _State.IDLE) & (read != _State.COMMIT)) | ((state == _State.VALUE) & last_word)
             ),

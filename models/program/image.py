@@ -57,8 +57,8 @@ def _check(layer: Layer, **expected: int) -> None:
         got = getattr(layer, name)
         if got > value if name == "weight_max" else got != value:
             raise ValueError(
-                f"layer {layer.name!r} has {name} {got}, the pipeline was built for {value}; retrain the model "
-                "in that shape, or build the overlay for this one"
+                f"layer {layer.name!r} has {name} {got}, the pipeline was built for {value}; retrain the "
+                "model in that shape, or build the overlay for this one"
             )
 
 

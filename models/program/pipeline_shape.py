@@ -81,8 +81,8 @@ class WindowShape:
             )
         if self.value_bits > 1 and self.weight_max > 1:
             raise ValueError(
-                f"values of {self.value_bits} bits need ternary weights, not weights up to {self.weight_max}; "
-                "train the first layer with narrow 2-bit weights, or use the bit encoding"
+                f"values of {self.value_bits} bits need ternary weights, not weights up to {self.weight_max}"
+                "; train the first layer with narrow 2-bit weights, or use the bit encoding"
             )
 
     @property
@@ -161,8 +161,8 @@ class LayerShape:
         _divides(self, "pe", "outputs")
         if not self.levels and (self.pe != self.outputs or self.outputs < 2):
             raise ValueError(
-                f"the last layer must make all of its 2 or more logits at once, so pe must be {self.outputs}, "
-                f"not {self.pe!r}"
+                f"the last layer must make all of its 2 or more logits at once, so pe must be {self.outputs}"
+                f", not {self.pe!r}"
             )
 
     @property

@@ -1,5 +1,7 @@
 """Random small networks, as programs, for tests of pipelines."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,7 @@ def random_program():
         quantiser = Quantiser(bits=bits, signed=signed)
         source, low, high = "x", quantiser.minimum, quantiser.maximum
         chain = []
-        for index, (inputs, outputs) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        for index, (inputs, outputs) in enumerate(pairwise(sizes)):
             weights = rng.integers(-weight_max, weight_max + 1, (outputs, inputs))
             bias = rng.integers(-9, 10, outputs)
             chain.append(

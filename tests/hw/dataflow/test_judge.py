@@ -51,7 +51,7 @@ def test_verdicts_and_their_latency_are_as_predicted(random_program, name, deadl
     judge = Judge(shape=shape, program=program, model_hash=1)
     events = frames(shape, 9, np.random.default_rng(len(name)))
     expected = judge.compute(events)
-    assert len({tuple(verdict["decision"]["logits"]) for verdict in expected}) == len(expected)  # no constant
+    assert len({tuple(verdict["decision"]["logits"]) for verdict in expected}) > 1
     bench = StreamBench(judge)
     seen = bench.run({"events": events}, quiet_cycles=deadline)
     assert seen.items["verdicts"] == expected
