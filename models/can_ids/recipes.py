@@ -46,23 +46,31 @@ GEAR_MIXTURE = {
 ONE_FRAME_OF_BITS = Encoding(kind="bits", window=1)
 FOUR_FRAMES_OF_BYTES = Encoding(kind="bytes", window=4)
 #: As published: windows, and a window is what any of its frames is.
-AS_PUBLISHED = Sampling(batch=1024, per_frame=False)
+AS_PUBLISHED = Sampling(
+    batch=512, per_frame=False, flipped_bits=1, replaced_bytes=0.15, fuzzing_known=0.05, fuzzing_near=0.1
+)
+#: Frames, with benign payloads disturbed so that quantities may leave the range they kept in training.
+PER_FRAME = Sampling(batch=1024, fuzzing_known=0.1, fuzzing_near=0.3, replaced_bytes=0.5)
 OURS = Recipe(
-    name="ours", topology=Topology(encoding=ONE_FRAME_OF_BITS, hidden=(64,)), start_at_patterns=True
+    name="ours",
+    topology=Topology(encoding=ONE_FRAME_OF_BITS, hidden=(64,)),
+    sampling=PER_FRAME,
+    steps=24_000,
+    start_at_patterns=True,
 )
 RECIPES = {
     "published": Recipe(
         name="published",
         topology=Topology(encoding=FOUR_FRAMES_OF_BYTES, hidden=(256, 128, 64, 32)),
         sampling=AS_PUBLISHED,
-        steps=80_000,
+        steps=60_000,
         learning_rate=0.005,
     ),
     "ours": OURS,
     "gear": OURS.replace(
         name="gear",
         topology=replace(OURS.topology, classes=CLASSES_WITH_GEAR),
-        sampling=Sampling(mixture=GEAR_MIXTURE),
+        sampling=replace(PER_FRAME, mixture=GEAR_MIXTURE),
     ),
     #: The network that reference/ compares tools on: small, published encoding.
     "peer": Recipe(
@@ -73,5 +81,5 @@ RECIPES = {
         learning_rate=0.005,
     ),
     #: `ours` for vehicle 1 of the traffic generator: what runs where no capture is.
-    "generated": OURS.replace(name="generated", steps=6_000),
+    "generated": OURS.replace(name="generated", steps=8_000),
 }

@@ -33,6 +33,9 @@ class Sampling:
     #: Up to that many payload bits of each benign frame are flipped, because bits that were constant for six
     #: minutes of training need not stay constant.
     flipped_bits: int = 3
+    #: Share of benign frames in which one payload byte takes any value, for quantities that leave the range
+    #: they kept in training: an engine faster than ever before is no attack.
+    replaced_bytes: float = 0.0
     #: Share of fuzzing frames that carry an identifier of the vehicle, and one a bit away from such a one: by
     #: chance 1.3 % and about 12 %, but all the difficulty of the class.
     fuzzing_known: float = 0.3
@@ -86,6 +89,7 @@ class Sampler:
         rows = first[:, None] + np.maximum(np.cumsum(~injected, axis=1) - 1, 0)
         identifier, data = self._benign.identifier[rows], self._benign.data[rows]
         self._flip(random, data)
+        self._replace(random, data)
         for kind, attack in self._attacks.items():
             place = injected & (kinds == kind)[:, None]
             chosen = random.integers(0, len(attack), int(place.sum()))
@@ -126,6 +130,13 @@ class Sampler:
             place = np.nonzero(count > flip)
             octet = random.integers(0, 8, len(place[0]))
             data[(*place, octet)] ^= np.uint8(1) << random.integers(0, 8, len(octet), np.uint8)
+
+    def _replace(self, random: np.random.Generator, data: np.ndarray) -> None:
+        if not self.sampling.replaced_bytes:
+            return
+        place = np.nonzero(random.random(data.shape[:-1]) < self.sampling.replaced_bytes)
+        octet = random.integers(0, 8, len(place[0]))
+        data[(*place, octet)] = random.integers(0, 256, len(octet))
 
     def _harder(self, random: np.random.Generator, identifier: np.ndarray) -> np.ndarray:
         chance = random.random(len(identifier))

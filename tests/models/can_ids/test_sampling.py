@@ -96,3 +96,23 @@ def test_blocks_without_a_class_of_the_mixture_are_refused():
     rows = block()
     with pytest.raises(ValueError, match="no attack of class SPOOFING"):
         Sampler([(rows[rows.attack != Attack.SPOOFING], 1.0)], Encoding(kind="bits", window=1), Sampling())
+
+
+def test_replaced_bytes_touch_one_byte_of_the_share_asked_for():
+    rows = block()
+    sampling = plain(batch=2048, replaced_bytes=0.5, mixture={Attack.BENIGN: 1})
+    windows, _ = Sampler([(rows, 1.0)], Encoding(kind="bytes", window=1), sampling).batch(seed=9, step=0)
+    known = Encoding(kind="bytes", window=1).windows(rows[rows.attack == Attack.BENIGN])
+    distance = (windows[:, None] != known).sum(axis=2).min(axis=1)
+    assert distance.max() == 1
+    # A replaced counter may look like another row's, and one value in 256 is the old one.
+    assert 0.3 < (distance == 1).mean() < 0.5
+
+
+def test_injected_frames_come_between_benign_ones_and_replace_none():
+    sampling = plain(mixture={Attack.DOS: 1}, single=1.0)
+    windows, _ = Sampler([(block(), 1.0)], Encoding(kind="bytes", window=4), sampling).batch(seed=10, step=0)
+    _, counters = decoded(windows, 4)
+    benign = [[one for one in row if one != 0xEEEE] for row in counters.tolist()]
+    assert all(len(row) == 3 for row in benign)
+    assert set(np.unique(np.diff(benign, axis=1))) <= {1, 11}
