@@ -16,5 +16,6 @@ ULTRA96_V2 = Board(
         Pin(port="can_rx", ball="D7", standard="LVCMOS18", where="low-speed header pin 3 (HD_GPIO_0)"),
         Pin(port="can_tx", ball="F8", standard="LVCMOS18", where="low-speed header pin 5 (HD_GPIO_1)"),
     ),
-    note="Its header is 1.8 V: a level shifter goes before a CAN transceiver; no board has confirmed the wiring yet.",
+    note="Its header is 1.8 V: a level shifter goes before a CAN transceiver; "
+    "no board has confirmed the wiring yet.",
 )
