@@ -25,9 +25,7 @@ class AlertRule:
     threshold: int  #: of the score
 
 
-def alert_rule(
-    model: CanModel, *, classes: Sequence[str] = (), threshold: int | None = None
-) -> AlertRule:
+def alert_rule(model: CanModel, *, classes: Sequence[str] = (), threshold: int | None = None) -> AlertRule:
     """All attacks from the model's calibrated threshold on, where nothing else is asked for."""
     names = [attack.name.lower() for attack in model.classes]
     wanted = [name.lower() for name in classes] or names[1:]

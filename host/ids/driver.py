@@ -1,12 +1,11 @@
-"""Driver of the `ids` overlay: identity, model, thresholds, alerts, counters, guard; replay and ring beside it."""
+"""Driver of the `ids` overlay: identity, model, thresholds, alerts and counters; the rest beside it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import time
-import warnings
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,12 +13,13 @@ from pynq import Clocks
 
 from host.accelerator import Accelerator, AcceleratorTimeout
 from host.ids.bit_timing import bit_timing
+from host.ids.guard import Guard
 from host.ids.records import VERDICT, Verdicts, unpack
 from host.ids.replay import Replay
 from host.ids.ring import Ring
 from models.can_ids.frames import Frames
 
-__all__ = ["GuardPolicy", "GuardWarning", "Identity", "Ids", "ModelRefused"]
+__all__ = ["Identity", "Ids", "ModelRefused"]
 
 #: Counted by the overlay; CLASS_0 and so on are found by their names.
 COUNTED = (
@@ -43,10 +43,6 @@ class ModelRefused(RuntimeError):
     """The overlay does not take these weights."""
 
 
-class GuardWarning(UserWarning):
-    """The overlay may now destroy frames on a bus that others depend on."""
-
-
 @dataclass(frozen=True)
 class Identity:
     """What is loaded."""
@@ -56,17 +52,6 @@ class Identity:
     model_hash: str  #: the first 16 hex digits of the sha256 of the QONNX file
     shape_hash: int
     weights_valid: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class GuardPolicy:
-    """What the guard may destroy. Without the right key the overlay transmits nothing."""
-
-    key: int  #: as the documentation of the gateware says; there is no default on purpose
-    classes: tuple[int, ...]  #: the model's class indices whose frames are destroyed
-    budget: int = 10  #: frames in a burst
-    interval_s: float = 0.1  #: after which one more is allowed
-    lockout_s: float = 10.0  #: of silence once the budget is used up
 
 
 class Ids(Accelerator):
@@ -87,6 +72,8 @@ class Ids(Accelerator):
         self.parameters: dict[str, str] = dict(description.get("parameters", {}))
         #: Times of the pins' frames are cycles over this.
         self.clock_hz: float = float(Clocks.fclk0_mhz) * 1e6
+        #: Off until armed.
+        self.guard = Guard(self)
         self._ring: Ring | None = None
         self._replay: Replay | None = None
 
@@ -97,7 +84,8 @@ class Ids(Accelerator):
         word = self.read_word(register)
         fields = self._registers[register]["fields"]
         return {
-            name: word >> field["bit_offset"] & (1 << field["bit_width"]) - 1 for name, field in fields.items()
+            name: word >> field["bit_offset"] & (1 << field["bit_width"]) - 1
+            for name, field in fields.items()
         }
 
     def write_fields(self, register: str, **values: int) -> None:
@@ -161,14 +149,16 @@ class Ids(Accelerator):
             if time.monotonic() > limit:
                 raise ModelRefused(
                     f"{self.name}: after {len(image):,} bytes the overlay still waits for more of the model, "
-                    "so the image was made for a larger network; make it for the one this overlay was built of"
+                    "so the image is of a larger network; make it for the one this overlay was built for"
                 )
         for field, reason in (
             ("REFUSED_SHAPE", "its layers have other shapes than those this overlay was built for"),
             ("REFUSED_CRC", "its checksum is wrong, so the image was damaged on the way"),
         ):
             if state[field]:
-                raise ModelRefused(f"{self.name} refuses the model: {reason}; it judges nothing until one fits")
+                raise ModelRefused(
+                    f"{self.name} refuses the model: {reason}; it judges nothing until one fits"
+                )
         if not state["VALID"]:
             raise ModelRefused(f"{self.name} has no valid model after loading one; state {state!r}")
         self.discard_window()
@@ -182,15 +172,15 @@ class Ids(Accelerator):
         """Which verdicts are alerts: these classes, from this score on."""
         if not -(1 << 15) <= threshold < 1 << 15:
             raise ValueError(f"{self.name}: the threshold is a signed number of 16 bits, not {threshold!r}")
-        self.write_word("ALERT_CLASSES", self._class_mask(classes))
+        self.write_word("ALERT_CLASSES", self.class_mask(classes))
         self.write_word("SCORE_THRESHOLD", threshold)
 
-    def _class_mask(self, classes: Iterable[int]) -> int:
+    def class_mask(self, classes: Iterable[int]) -> int:
         mask = 0
         for index in classes:
             if not 0 < index < self.classes:
                 raise ValueError(
-                    f"{self.name}: classes of attacks are 1 to {self.classes - 1}, not {index!r} (0 is benign)"
+                    f"{self.name}: attack classes are 1 to {self.classes - 1} (0 is benign), not {index!r}"
                 )
             mask |= 1 << index
         return mask
@@ -199,7 +189,7 @@ class Ids(Accelerator):
 
     def open(self, *, chunk_frames: int = CHUNK_FRAMES, ring_records: int | None = None) -> None:
         """Take the overlay over: everything off, the ring in place, all counts at zero."""
-        self.disarm_guard()
+        self.guard.disarm()
         self.write_word("MODE", 0)
         Accelerator.soft_reset(self)
         self._free()
@@ -209,7 +199,7 @@ class Ids(Accelerator):
 
     def close(self) -> None:
         """Everything off, nothing in flight, and the memory given back."""
-        self.disarm_guard()
+        self.guard.disarm()
         self.write_word("MODE", 0)
         Accelerator.soft_reset(self)
         self._free()
@@ -259,7 +249,7 @@ class Ids(Accelerator):
 
     @contextlib.contextmanager
     def _given_up_on_error(self, replay: Replay) -> Iterator[None]:
-        """A replay that does not end as it should, or that nobody wants to the end, leaves nothing running."""
+        """A replay that does not end as it should, or is not wanted to its end, leaves nothing running."""
         try:
             yield
         except BaseException as stopped:
@@ -345,48 +335,6 @@ class Ids(Accelerator):
     def alerts_lost(self) -> int:
         """Alerts that found the short list full."""
         return self.read_fields("ALERT_STATE")["LOST"]
-
-    # Guard
-
-    def arm_guard(self, policy: GuardPolicy) -> None:
-        """Let the overlay destroy frames of these classes on the bus. Off until called, and off after close().
-
-        It acts on every frame of an enabled class that the threshold of `alert_on` makes an alert.
-        """
-        warnings.warn(
-            f"{self.name}: GUARD MODE. Frames of classes {policy.classes!r} will be destroyed on the bus, up to "
-            f"{policy.budget} in a burst. A false alarm silences a node that may steer or brake; never "
-            "use this on a public road.",
-            GuardWarning,
-            stacklevel=2,
-        )
-        if policy.budget < 1 or policy.interval_s <= 0 or policy.lockout_s < 0:
-            raise ValueError(
-                f"{self.name}: a guard needs a budget of at least 1 and a positive interval, not {policy!r}"
-            )
-        self.write_word("GUARD_CLASSES", self._class_mask(policy.classes))
-        self.write_word("GUARD_BUDGET", policy.budget)
-        self.write_word("GUARD_INTERVAL", self._cycles(policy.interval_s))
-        self.write_word("GUARD_LOCKOUT", self._cycles(policy.lockout_s))
-        self.write_word("GUARD_KEY", policy.key)
-        self.write_fields("MODE", GUARD_ENABLE=1)
-        if self.guard_state.get("UNLOCKED") == 0:
-            self.disarm_guard()
-            raise ValueError(
-                f"{self.name}: {policy.key:#010x} is not the key of the guard, which stays off; the key is in "
-                "the documentation of the gateware"
-            )
-
-    def disarm_guard(self) -> None:
-        self.write_word("GUARD_KEY", 0)
-        self.write_fields("MODE", GUARD_ENABLE=0)
-
-    @property
-    def guard_state(self) -> Mapping[str, int]:
-        return self.read_fields("GUARD_STATE")
-
-    def _cycles(self, seconds: float) -> int:
-        return min(int(seconds * self.clock_hz), 0xFFFF_FFFF)
 
     def _free(self) -> None:
         for part in (self._ring, self._replay):

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from pynq import Overlay
 
 from host.ids.board import AlertRule, BoardFailure
-from host.ids.driver import GuardPolicy, Ids, ModelRefused
+from host.ids.driver import Ids, ModelRefused
+from host.ids.guard import GuardPolicy
 from host.ids.records import Verdicts
 from host.ids.weights import model_hash, pipeline_shape, weight_image
 from host.overlays import bitfile
@@ -87,8 +88,8 @@ class FabricBoard:
             self.ids.stop_listening()
 
     def arm_guard(self, policy: GuardPolicy) -> None:
-        """Destroy frames on the bus that the pins are on; see `Ids.arm_guard`."""
-        self.ids.arm_guard(policy)
+        """Destroy frames on the bus that the pins are on; see `host.ids.guard`."""
+        self.ids.guard.arm(policy)
 
     def counters(self) -> dict[str, int]:
         return self.ids.counters | {"latency_cycles_max": self.ids.latency_cycles_max}

@@ -80,8 +80,8 @@ class GoldenBoard:
 
     def listen(self, bit_rate: float) -> Iterator[Verdicts]:
         raise ValueError(
-            f"without a board there are no CAN pins to listen on at {bit_rate:g} bit/s; name a source such as "
-            "can:socketcan:can0, or a board"
+            f"without a board there are no CAN pins to listen on at {bit_rate:g} bit/s; name a source "
+            "such as can:socketcan:can0, or a board"
         )
 
     def counters(self) -> dict[str, int]:
@@ -89,5 +89,3 @@ class GoldenBoard:
 
     def close(self) -> None:
         """Nothing is held."""
-
-

@@ -90,9 +90,7 @@ def pack(frames: Frames, out: np.ndarray | None = None) -> np.ndarray:
     return records
 
 
-def unpack(
-    records: np.ndarray, *, frames: Frames | None = None, clock_hz: float | None = None
-) -> Verdicts:
+def unpack(records: np.ndarray, *, frames: Frames | None = None, clock_hz: float | None = None) -> Verdicts:
     """The columns of verdict records. `frames` are those that were replayed, with their labels and times.
 
     Without them, the frames are made of the records themselves, with times where `clock_hz` is given.
@@ -141,9 +139,7 @@ def _payload_words(data: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(data).view("<u8").reshape(-1)
 
 
-def _frames_of(
-    records: np.ndarray, flags: np.ndarray, cycle: np.ndarray, clock_hz: float | None
-) -> Frames:
+def _frames_of(records: np.ndarray, flags: np.ndarray, cycle: np.ndarray, clock_hz: float | None) -> Frames:
     count = len(records)
     payload = records.view(_VERDICT_WORDS)["data"].copy()
     return Frames(

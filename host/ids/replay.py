@@ -51,7 +51,7 @@ class Replay:
         return 1 << (BUFFERS * self.chunk_frames - 1).bit_length()
 
     def steps(self, chunks: Iterable[Frames]) -> Iterator[Verdicts | None]:
-        """Verdicts job by job; a None between them asks the caller to wait until the running job has ended."""
+        """Verdicts job by job; at a None the caller has to wait until the running job has ended."""
         judged: Frames | None = None
         for frames in chunked(chunks, self.chunk_frames):
             self.fill(frames)

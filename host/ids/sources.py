@@ -143,8 +143,8 @@ class CanSource:
             self._bus = can.Bus(interface=interface, channel=channel, **options)  # type: ignore[arg-type]
         except (can.CanError, OSError, ImportError, ValueError, NotImplementedError) as error:
             raise SourceError(
-                f"{self.name} cannot be opened: {error}. Is the adapter plugged in, its driver loaded and the "
-                "interface up (ip link set can0 up type can bitrate 500000)?"
+                f"{self.name} cannot be opened: {error}. Is the adapter plugged in, its driver loaded and "
+                "the interface up (ip link set can0 up type can bitrate 500000)?"
             ) from error
         self._thread = threading.Thread(target=self._receive, name=self.name, daemon=True)
         self._thread.start()
@@ -228,7 +228,9 @@ class PinsSource:
         """The board stops listening."""
 
 
-FORMS = "a capture file, generate[:name=value,...], can:<interface>:<channel>[:<bit rate>], or pins[:<bit rate>]"
+FORMS = (
+    "a capture file, generate[:name=value,...], can:<interface>:<channel>[:<bit rate>], or pins[:<bit rate>]"
+)
 
 
 def open_source(text: str) -> Source:

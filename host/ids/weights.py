@@ -33,8 +33,8 @@ def pipeline_shape(parameters: Mapping[str, Any], *, shape_hash: int) -> Pipelin
     shape = PipelineShape.from_dict(json.loads(parameters[PARAMETER]))
     if shape.digest != shape_hash:
         raise ValueError(
-            f"the .hwh describes a pipeline of shape {shape.digest:#010x}, the gateware is of {shape_hash:#010x}"
-            "; copy the .bit and the .hwh of one build to the board"
+            f"the .hwh describes a pipeline of shape {shape.digest:#010x}, the gateware is of "
+            f"{shape_hash:#010x}; copy the .bit and the .hwh of one build to the board"
         )
     return shape
 
