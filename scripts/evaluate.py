@@ -81,6 +81,15 @@ def _evaluate(console: object, models: list[CanModel], exact: bool, out: Path, d
     console.print(f"tables and plots: {out}")
 
 
+def demonstrate(console: object) -> None:
+    """For `colonnade demo`: a model of the zoo on generated traffic that it has not seen, in seconds."""
+    from models.can_ids.evaluation import evaluate, generated_captures
+    from models.can_ids.zoo import load_model
+
+    model = load_model("generated")
+    console.print(_table(model, evaluate(model, generated_captures())))  # type: ignore[attr-defined]
+
+
 def _captures(console: object, model: CanModel, data: Path | None) -> list[HeldOut]:
     """What a model can be judged on; generated traffic for all where the captures are missing."""
     from models.can_ids.evaluation import generated_captures, hcrl_captures
