@@ -146,7 +146,7 @@ class Spread(wiring.Component):
         )
 
     def compute(self, transfer: bytes, *, offset: int) -> list[tuple[bytes, list[bool]]]:
-        """The golden twin: the bytes and strobes of each bus beat of a transfer that begins in lane `offset`."""
+        """The golden twin: bytes and strobes of each bus beat of a transfer that begins in lane `offset`."""
         lanes = self._lanes
         padding = -(offset + len(transfer)) % lanes
         content = bytes(offset) + transfer + bytes(padding)
