@@ -19,7 +19,7 @@ class RecordRing(wiring.Component):
     Initiation interval: the beats of a record, plus 1 cycle. A record that finds a full ring is dropped with
     a pulse of `dropped`, or waits while `block` is high. `head` counts the records that are in memory for
     sure, so a host may read up to it; it gives places back by raising `tail`. `mask` is one less than a power
-    of two, `base` a multiple of the ring's size in bytes.
+    of two.
     """
 
     def __init__(self, *, record_bits: int, data_bits: int, addr_bits: int = 40):
@@ -77,8 +77,7 @@ class RecordRing(wiring.Component):
                 beats_left.eq(beats),
                 issued.eq(issued + 1),
                 self.request.valid.eq(1),
-                # The ring's alignment makes this an `or`, so no wide adder stands here.
-                self.request.payload.addr.eq(self.base | Cat(Const(0, place_bits), issued & self.mask)),
+                self.request.payload.addr.eq(self.base + Cat(Const(0, place_bits), issued & self.mask)),
             ]
         with m.If(self.data.valid & self.data.ready):
             m.d.sync += [record.eq(record >> self._data_bits), beats_left.eq(beats_left - 1)]

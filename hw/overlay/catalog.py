@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 from hw.overlay.base import Overlay
 from hw.overlay.copy import CopyOverlay
+from hw.overlay.ids import IdsOverlay
 
 __all__ = ["OVERLAYS"]
 
 #: Makes an overlay in its default configuration.
 OVERLAYS: dict[str, Callable[[], Overlay]] = {
     "copy": CopyOverlay,
+    "ids": IdsOverlay,
 }
