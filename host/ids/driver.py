@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from pynq import Clocks
 
-from host.accelerator import Accelerator, AcceleratorTimeout
+from host.accelerator import WORD, Accelerator, AcceleratorTimeout
 from host.ids.bit_timing import bit_timing
 from host.ids.guard import Guard
 from host.ids.records import VERDICT, Verdicts, unpack
@@ -24,6 +24,7 @@ __all__ = ["Identity", "Ids", "ModelRefused"]
 #: Counted by the overlay; CLASS_0 and so on are found by their names.
 COUNTED = (
     "FRAMES_ACCEPTED",
+    "FRAMES_REJECTED",
     "FRAMES_UNJUDGED",
     "FRAMES_LOST",
     "FRAMES_FD",
@@ -32,6 +33,8 @@ COUNTED = (
     "ERRORS_FORM",
     "OVERLOADS",
     "KILLS",
+    "KILLS_REFUSED",
+    "KILLS_TOO_LATE",
     "RING_DROPPED",
 )
 ALERT_WORDS = 8
@@ -142,13 +145,24 @@ class Ids(Accelerator):
         """Replace the model by another of the same shape; `image` is what `models` makes of a QONNX file."""
         if not image or len(image) % 4:
             raise ValueError(f"{self.name}: a weight image is whole 32-bit words, not {len(image)!r} bytes")
+        self.pulse("CONTROL", "ABANDON_WEIGHTS")  # of a host that ended half-way
         for word in np.frombuffer(image, "<u4").tolist():
             self.write_word("WEIGHTS", word)
+        try:
+            self._await_weights(len(image), timeout_s)
+        except ModelRefused:
+            self.pulse("CONTROL", "ABANDON_WEIGHTS")
+            self.write_word("ERROR", WORD)  # it is said with the exception
+            raise
+        self.discard_window()
+        return self.identify()
+
+    def _await_weights(self, nbytes: int, timeout_s: float) -> None:
         limit = time.monotonic() + timeout_s
         while (state := self.read_fields("WEIGHTS_STATE"))["LOADING"]:
             if time.monotonic() > limit:
                 raise ModelRefused(
-                    f"{self.name}: after {len(image):,} bytes the overlay still waits for more of the model, "
+                    f"{self.name}: after {nbytes:,} bytes the overlay still waits for more of the model, "
                     "so the image is of a larger network; make it for the one this overlay was built for"
                 )
         for field, reason in (
@@ -161,8 +175,6 @@ class Ids(Accelerator):
                 )
         if not state["VALID"]:
             raise ModelRefused(f"{self.name} has no valid model after loading one; state {state!r}")
-        self.discard_window()
-        return self.identify()
 
     def discard_window(self) -> None:
         """Forget the frames before the next one, for instance between two captures."""

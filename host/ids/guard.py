@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Guard", "GuardPolicy", "GuardWarning"]
 
-LARGEST_WORD = 0xFFFF_FFFF
-
 
 class GuardWarning(UserWarning):
     """The overlay may now destroy frames on a bus that others depend on."""
@@ -25,15 +23,6 @@ class GuardPolicy:
 
     key: int  #: as the documentation of the gateware says; there is no default on purpose
     classes: tuple[int, ...]  #: the model's class indices whose frames are destroyed
-    budget: int = 10  #: frames in a burst
-    interval_s: float = 0.1  #: after which one more is allowed
-    lockout_s: float = 10.0  #: of silence once the budget is used up
-
-    def __post_init__(self) -> None:
-        if self.budget < 1 or self.interval_s <= 0 or self.lockout_s < 0:
-            raise ValueError(
-                f"a guard needs a budget of at least 1, a positive interval and a lockout, not {self!r}"
-            )
 
 
 class Guard:
@@ -47,15 +36,12 @@ class Guard:
         ip = self._ip
         warnings.warn(
             f"{ip.name}: GUARD MODE. Frames of classes {policy.classes!r} will be destroyed on the bus, up "
-            f"to {policy.budget} in a burst. A false alarm silences a node that may steer or brake: never "
+            f"to {self.budget} in a burst. A false alarm silences a node that may steer or brake: never "
             "use this on a public road.",
             GuardWarning,
             stacklevel=2,
         )
         ip.write_word("GUARD_CLASSES", ip.class_mask(policy.classes))
-        ip.write_word("GUARD_BUDGET", policy.budget)
-        ip.write_word("GUARD_INTERVAL", self._cycles(policy.interval_s))
-        ip.write_word("GUARD_LOCKOUT", self._cycles(policy.lockout_s))
         ip.write_word("GUARD_KEY", policy.key)
         ip.write_fields("MODE", GUARD_ENABLE=1)
         if self.state.get("UNLOCKED") == 0:
@@ -75,5 +61,12 @@ class Guard:
         """The fields of GUARD_STATE."""
         return self._ip.read_fields("GUARD_STATE")
 
-    def _cycles(self, seconds: float) -> int:
-        return min(int(seconds * self._ip.clock_hz), LARGEST_WORD)
+    @property
+    def budget(self) -> int:
+        """Frames that may be destroyed in a burst; built into the overlay, no register widens it."""
+        return self._ip.read_word("GUARD_BUDGET")
+
+    @property
+    def interval_s(self) -> float:
+        """After which one more may be destroyed."""
+        return self._ip.read_word("GUARD_INTERVAL") / self._ip.clock_hz

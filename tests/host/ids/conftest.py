@@ -1,4 +1,4 @@
-"""The `ids` overlay as its contract describes it, in Python, behind the real pynq: registers, ring, interrupts.
+"""The `ids` overlay as its contract describes it, in Python, behind the real pynq: registers, ring, all.
 
 The tests that take `rig` see a board; nothing of the driver is replaced.
 """
@@ -56,7 +56,7 @@ DESCRIPTION = OverlayDescription(
     interrupts=("done", "verdicts", "alert"),
     memory_data_bits=64,
     registers=(
-        _fields("CONTROL", Access.PULSE, REPLAY=1, DISCARD_WINDOW=1),
+        _fields("CONTROL", Access.PULSE, REPLAY=1, DISCARD_WINDOW=1, ABANDON_WEIGHTS=1),
         _fields("MODE", Access.READ_WRITE, CAN_ENABLE=1, RING_ALL=1, GUARD_ENABLE=1),
         *_address("REPLAY"),
         Register.word("REPLAY_COUNT"),
@@ -75,9 +75,8 @@ DESCRIPTION = OverlayDescription(
         _fields("BIT_TIMING", Access.READ_WRITE, PRESCALER=8, TSEG1=5, TSEG2=4, SJW=4),
         Register.word("GUARD_KEY"),
         Register.word("GUARD_CLASSES"),
-        Register.word("GUARD_BUDGET"),
-        Register.word("GUARD_INTERVAL"),
-        Register.word("GUARD_LOCKOUT"),
+        Register.word("GUARD_BUDGET", access=Access.CONSTANT, reset=8),
+        Register.word("GUARD_INTERVAL", access=Access.CONSTANT, reset=10_000_000),
         _fields("GUARD_STATE", RO, UNLOCKED=1, LOCKED_OUT=1),
         Register.word("WEIGHTS"),
         _fields("WEIGHTS_STATE", RO, VALID=1, LOADING=1, REFUSED_SHAPE=1, REFUSED_CRC=1),
@@ -87,10 +86,10 @@ DESCRIPTION = OverlayDescription(
         *(
             Counter(name=name)
             for name in (
-                *("FRAMES_ACCEPTED", "FRAMES_UNJUDGED", "FRAMES_LOST", "FRAMES_FD"),
+                *("FRAMES_ACCEPTED", "FRAMES_REJECTED", "FRAMES_UNJUDGED", "FRAMES_LOST", "FRAMES_FD"),
                 *("ERRORS_STUFF", "ERRORS_CRC", "ERRORS_FORM", "OVERLOADS"),
                 *(f"CLASS_{index}" for index in range(5)),
-                "KILLS",
+                *("KILLS", "KILLS_REFUSED", "KILLS_TOO_LATE"),
             )
         ),
         Register.word("LATENCY_MAX", access=RO),
@@ -140,6 +139,9 @@ class OverlayModel:
             self._reset()
         if pulses["control_discard_window"]:
             self.history = Frames.zeros(self.model.encoding.window - 1)
+        if pulses["control_abandon_weights"]:
+            self.words = []
+            self.state["loading"] = 0
         if pulses["control_replay"]:
             self.done_at = self.cycle + CYCLES_PER_FRAME * self.bank.outputs["replay_count"]
         if pulses["alert_pop"] and self.alerts:
