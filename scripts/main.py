@@ -9,6 +9,7 @@ import typer
 VERBS = (
     "demo",
     "copy",
+    "ids",
     "simulate",
     "bench",
     "prove",
@@ -18,6 +19,8 @@ VERBS = (
     "search",
     "evaluate",
     "show",
+    "boards",
+    "bitstream",
     "figures",
 )
 

@@ -115,6 +115,7 @@ class Overlay(wiring.Component):
         registers: Sequence[Register | Counter] = (),
         memory_data_bits: int | None = None,
         pins: Mapping[str, Member] | None = None,
+        parameters: Mapping[str, str] | None = None,
     ):
         self.description = OverlayDescription(
             name=name,
@@ -124,6 +125,7 @@ class Overlay(wiring.Component):
             stalls=tuple(stalls),
             registers=tuple(registers),
             memory_data_bits=memory_data_bits,
+            parameters=dict(parameters or {}),
         )
         self.description.register_map.markdown()  # a wrong register is refused here, not while elaborating
         #: What DESIGN_HASH reads; `hw.overlay.package` sets it.

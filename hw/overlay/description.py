@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from hw.bus.axi_lite import Window
 from hw.bus.register_map import Access, Counter, Field, Register, RegisterMap
@@ -60,6 +60,8 @@ class OverlayDescription:
     stalls: Sequence[str] = ()  #: what cycles are counted for, besides CYCLES and BUSY_CYCLES
     registers: Sequence[Register | Counter] = ()  #: the overlay's own, after the common ones
     memory_data_bits: int | None = None  #: None where the overlay has no memory port
+    #: What a driver needs to know beyond registers; it finds them among the parameters of the .hwh.
+    parameters: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

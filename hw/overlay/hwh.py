@@ -216,7 +216,7 @@ def _overlay_module(description: OverlayDescription, flavour: Flavour, design_ha
     }
     if description.memory_data_bits is not None:
         values["MEMORY_DATA_BITS"] = description.memory_data_bits
-    _parameters(module, values)
+    _parameters(module, values | dict(description.parameters))
     ports = SubElement(module, "PORTS")
     _port(
         ports, "clk", "I", (flavour.processing_system.instance, flavour.processing_system.clock), kind="clk"

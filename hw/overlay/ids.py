@@ -1,6 +1,7 @@
 """The `ids` overlay: a CAN bus, or recorded frames, judged by a network."""
 
 import hashlib
+import json
 from pathlib import Path
 
 from amaranth.hdl import Cat, Module, Signal
@@ -89,6 +90,8 @@ class IdsOverlay(Overlay):
             stalls=("read_data", "ring"),
             registers=self._registers(guard_burst, guard_interval_cycles),
             pins={"can_rx": In(1, init=1), "can_tx": Out(1, init=1)},
+            # From it a host makes the weight images of other models.
+            parameters={"PIPELINE_SHAPE": json.dumps(self.shape.as_dict())},
         )
 
     def _registers(self, guard_burst: int, guard_interval_cycles: int) -> tuple[Register | Counter, ...]:
