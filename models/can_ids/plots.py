@@ -46,6 +46,7 @@ def plot_roc(curves: Sequence[tuple[str, np.ndarray, np.ndarray]], path: Path) -
         axes.step(np.maximum(false_alarms, LOWEST_RATE), 1 - detections, where="post", label=label)
     axes.set(xscale="log", yscale="symlog", xlabel="false-positive rate", ylabel="share of attacks missed")
     axes.set_yscale("symlog", linthresh=1e-4)
+    axes.set_ylim(0, 1)
     axes.set_xlim(LOWEST_RATE, 1)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
@@ -64,6 +65,7 @@ def plot_pareto(points: Sequence[tuple[float, float, str]], front: Sequence[int]
         xscale="log", xlabel="modelled LUT, unrolled", ylabel="share of validation windows judged wrongly"
     )
     axes.set_yscale("symlog", linthresh=1e-4)
+    axes.set_ylim(0, 1)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     _save(figure, path)
