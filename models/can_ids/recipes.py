@@ -46,9 +46,7 @@ GEAR_MIXTURE = {
 ONE_FRAME_OF_BITS = Encoding(kind="bits", window=1)
 FOUR_FRAMES_OF_BYTES = Encoding(kind="bytes", window=4)
 #: As published: windows, and a window is what any of its frames is.
-AS_PUBLISHED = Sampling(
-    batch=512, per_frame=False, flipped_bits=1, replaced_bytes=0.15, fuzzing_known=0.05, fuzzing_near=0.1
-)
+AS_PUBLISHED = Sampling(batch=512, per_frame=False, flipped_bits=2, fuzzing_known=0.15, fuzzing_near=0.15)
 #: Frames, with benign payloads disturbed so that quantities may leave the range they kept in training.
 PER_FRAME = Sampling(batch=1024, fuzzing_known=0.1, fuzzing_near=0.3, replaced_bytes=0.5)
 OURS = Recipe(
@@ -63,7 +61,7 @@ RECIPES = {
         name="published",
         topology=Topology(encoding=FOUR_FRAMES_OF_BYTES, hidden=(256, 128, 64, 32)),
         sampling=AS_PUBLISHED,
-        steps=60_000,
+        steps=40_000,
         learning_rate=0.005,
     ),
     "ours": OURS,
