@@ -9,6 +9,7 @@ import typer
 VERBS = (
     "demo",
     "copy",
+    "verify",
     "ids",
     "simulate",
     "bench",

