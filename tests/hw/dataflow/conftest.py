@@ -13,13 +13,16 @@ from models.program.ops import Dense, MultiThreshold
 def random_program():
     """Make a chain of dense layers with biases and thresholds about the middle of each unit's sums."""
 
-    def make(sizes, *, seed=0, bits=1, signed=False, levels=3, weight_max=1, minimum=0, falling=True):
+    def make(sizes, *, seed=0, bits=1, signed=False, levels=3, weight_max=1, minimum=0, density=0.67):
         rng = np.random.default_rng(seed)
         quantiser = Quantiser(bits=bits, signed=signed)
         source, low, high = "x", quantiser.minimum, quantiser.maximum
         chain = []
         for index, (inputs, outputs) in enumerate(pairwise(sizes)):
-            weights = rng.integers(-weight_max, weight_max + 1, (outputs, inputs))
+            weights = rng.integers(1, weight_max + 1, (outputs, inputs)) * rng.choice(
+                [-1, 1], (outputs, inputs)
+            )
+            weights *= rng.random(weights.shape) < density
             bias = rng.integers(-9, 10, outputs)
             chain.append(
                 Dense(
@@ -33,7 +36,7 @@ def random_program():
             source = f"sums{index}"
             if index == len(sizes) - 2:
                 break
-            signs = rng.choice([-1, 1] if falling else [1], outputs)
+            signs = rng.choice([-1, 1], outputs)
             middle = signs * ((low + high) / 2 * weights.sum(axis=1) + bias).astype(int)
             spread = max(4, int(np.sqrt(inputs) * (high - low) / 2))
             thresholds = np.sort(middle[:, None] + rng.integers(-spread, spread, (outputs, levels)), axis=1)
