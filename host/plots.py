@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["histogram", "matrix", "timeline"]
+__all__ = ["BLUE", "RED", "histogram", "matrix", "timeline"]
 
 WIDTH, HEIGHT = 640, 260
 LEFT, RIGHT, TOP, BOTTOM = 64, 12, 14, 46

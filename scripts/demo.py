@@ -9,7 +9,7 @@ from scripts import simulate
 
 DEMOS = Path(__file__).parents[1] / "host" / "demos"
 #: The overlays with a demo, in the order in which a newcomer should see them.
-ACTS = ("copy",)
+ACTS = ("copy", "ids")
 
 
 def command() -> None:
