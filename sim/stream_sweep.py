@@ -230,11 +230,13 @@ def sweep(
     stalls: Mapping[str, Pattern] = STALLS,
     settings: Mapping[str, int] | None = None,
     seed: int = 1,
+    quiet_cycles: int = 12,
 ) -> int:
     """Run every combination and return how many there were; raise `StreamViolation` at the first fault.
 
     `items(length, random)` gives the items of each input; `golden` turns them into those of each output.
     Where the order between outputs or sources is free, `observe` reduces what the unit gave to what is not.
+    A unit that may be silent for longer between two transfers needs more `quiet_cycles`.
     """
     check_streams(unit)
     bench = StreamBench(unit, settings=settings)
@@ -243,7 +245,9 @@ def sweep(
         case = f"length {length}, source {gap!r}, sink {stall!r}, seed {seed}"
         given = items(length, Random(f"{seed} {length} {gap} {stall}"))
         try:
-            seen = bench.run(given, gap=gaps[gap], stall=stalls[stall], seed=seed).items
+            seen = bench.run(
+                given, gap=gaps[gap], stall=stalls[stall], seed=seed, quiet_cycles=quiet_cycles
+            ).items
         except StreamViolation as violation:
             raise StreamViolation(f"{type(unit).__name__} ({case}): {violation}") from None
         wanted = golden(given)

@@ -19,10 +19,12 @@ BEAT_BITS = 64
 class Replay(wiring.Component):
     """Takes frame records of two beats each; a frame that can be judged goes through the network.
 
-    Interval: the features of a frame, plus 5 cycles, plus what the network makes its events wait. Full
+    Interval: the features of a frame, plus `FRAME_CYCLES`, plus what the network makes its events wait. Full
     back-pressure. Each frame is offered on `frame` before its events; payload bytes beyond the DLC count as
     zero, a DLC above 8 as 8.
     """
+
+    FRAME_CYCLES = 3
 
     def __init__(self, *, shape: WindowShape, timestamp_bits: int):
         self._shape = shape
