@@ -10,7 +10,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -333,16 +333,14 @@ def fake_board(model: CanModel, shape: PipelineShape, flavour: str) -> Iterator[
     )
     overlay = OverlayModel(model, shape, board.dram.bytes, board.dram.base)
     package = OverlayPackage(
-        description=DESCRIPTION, design_hash=0x1234, digest="1234" * 16, verilog="", pins=()
+        description=replace(DESCRIPTION, parameters={PARAMETER: json.dumps(shape.as_dict())}),
+        design_hash=0x1234,
+        digest="1234" * 16,
+        verilog="",
+        pins=(),
     )
     with tempfile.TemporaryDirectory() as folder:
         bitfile = package.write(Path(folder), flavour)
-        hwh = bitfile.with_suffix(".hwh")
-        text = hwh.read_text()
-        anchor = '<PARAMETER NAME="DESIGN_HASH"'
-        quoted = json.dumps(shape.as_dict()).replace('"', "&quot;")
-        assert anchor in text
-        hwh.write_text(text.replace(anchor, f'<PARAMETER NAME="{PARAMETER}" VALUE="{quoted}"/>{anchor}', 1))
         restore = _install(board, _Device(board, overlay), Path(folder))
         try:
             yield Rig(str(bitfile), overlay, shape, lambda: board.dram.free_bytes)
