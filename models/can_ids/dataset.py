@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from models.can_ids.captures import capture_path
 from models.can_ids.features import is_judged
 from models.can_ids.frames import Frames
@@ -25,7 +27,7 @@ __all__ = [
 ]
 
 HCRL = "carhacking_hcrl"
-#: The benign drive, and the three captures made of its quarters by injecting attacks.
+#: The benign drive, and three captures made of stretches of it by injecting attacks.
 BENIGN_DRIVE = f"{HCRL}/normal_run_data_decoded"
 DRIVE = {
     "dos": f"{HCRL}/synth_reinject_DoS",
@@ -69,12 +71,23 @@ def load(
 
 
 def load_drive(data: Path | None = None, *, gear: bool = False) -> list[LabelledCapture]:
-    """The four quarters of the drive: three with attacks, the third benign or with gear spoofing injected."""
+    """Three stretches of the drive with attacks, and a fourth, benign or with gear spoofing injected."""
     captures = [load(name, path, data=data, synthetic=True) for name, path in DRIVE.items()]
     whole = load("benign", BENIGN_DRIVE, data=data).frames
-    quarter = len(whole) // 4
-    third = whole[slice(2 * quarter, 3 * quarter)]
+    benign = whole[_longest_stretch_outside(whole, captures)]
     if gear:
-        attacked = inject(third, ["spoofing_gear"], seed=0, targets=GEAR_TARGET, payloads=GEAR_PAYLOAD)
+        attacked = inject(benign, ["spoofing_gear"], seed=0, targets=GEAR_TARGET, payloads=GEAR_PAYLOAD)
         return [*captures, LabelledCapture("gear", attacked, synthetic=True)]
-    return [*captures, LabelledCapture("benign", third)]
+    return [*captures, LabelledCapture("benign", benign)]
+
+
+def _longest_stretch_outside(whole: Frames, captures: list[LabelledCapture]) -> slice:
+    """Rows of the drive that none of the captures made of it covers: those train and test elsewhere."""
+    covered = np.zeros(len(whole), bool)
+    for capture in captures:
+        times = capture.frames.timestamp
+        covered |= (whole.timestamp >= times.min()) & (whole.timestamp <= times.max())
+    edges = np.flatnonzero(np.diff(np.concatenate([[True], covered, [True]]).astype(np.int8)))
+    starts, stops = edges[::2], edges[1::2]
+    longest = int(np.argmax(stops - starts))
+    return slice(int(starts[longest]), int(stops[longest]))
