@@ -18,7 +18,7 @@ GEAR_IDENTIFIER = GEAR_TARGET["spoofing_gear"]
 
 @pytest.fixture(scope="module")
 def imitation(tmp_path_factory) -> Path:
-    """A data folder whose drive is generated, and three stretches of it that are attacked, off the quarters."""
+    """A data folder whose drive is generated, and three stretches of it, off the quarters, attacked."""
     data = tmp_path_factory.mktemp("data")
     drive = generate(vehicle_number=1, seconds=40, seed=9)
     drive.identifier[drive.identifier == drive.identifier[0]] = GEAR_IDENTIFIER
