@@ -151,11 +151,12 @@ def _lines(
         f"[get_bd_addr_segs {CELL}/s_axi_control/reg0]"
     )
     if has_memory:
-        for segment in names.segments:
-            yield (
-                f"assign_bd_address -target_address_space [get_bd_addr_spaces {CELL}/m_axi_memory] "
-                f"[get_bd_addr_segs {processor}/{segment}]"
-            )
+        space = f"[get_bd_addr_spaces {CELL}/m_axi_memory]"
+        low, *high = (f"{processor}/{segment}" for segment in names.segments)
+        yield f"assign_bd_address -target_address_space {space} [get_bd_addr_segs {low}]"
+        for segment in high:  # boards with 2 GiB have none
+            assign = f"assign_bd_address -target_address_space {space} [get_bd_addr_segs {segment}]"
+            yield f"if {{[llength [get_bd_addr_segs -quiet {segment}]]}} {{{assign}}}"
     yield "validate_bd_design"
     yield "save_bd_design"
 

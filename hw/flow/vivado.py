@@ -6,7 +6,6 @@ a build that is killed goes on from its last finished run, and other sources nev
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,18 +127,10 @@ def build(
         log = log_of(board, package.name, f"vivado-{step}", build=build_folder)
         arguments = ["-mode", "batch", "-nojournal", "-notrace", "-nolog", "-source", f"{step}.tcl"]
         try:
-            text = run(VIVADO, arguments, folder=folder, log=log)
+            run(VIVADO, arguments, folder=folder, log=log)
         except FlowError as error:
             raise FlowError(f"board {board.name}, overlay {package.name}, step {step}: {error}") from error
-        _refuse_critical(text, log)
     if not bitstream.exists() or not bitstream.stat().st_size:
         raise FlowError(f"Vivado ended well and yet wrote no bitstream in {folder}")
     reports = {name: (folder / name).read_bytes() for name in REPORTS if (folder / name).exists()}
     return bitstream.read_bytes(), reports
-
-
-def _refuse_critical(text: str, log: Path) -> None:
-    """Vivado goes on after what it calls critical: a pin without a place, a file that is not there."""
-    critical = re.search(r"^CRITICAL WARNING: (.*)$", text, re.M)
-    if critical:
-        raise FlowError(f"Vivado warns: {critical[1][:300]}; read {log}")
