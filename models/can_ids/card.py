@@ -18,7 +18,8 @@ __all__ = ["write_card"]
 
 SYNTHETIC = {
     "drive": "a real benign drive; **its attacks were injected afterwards** (bursts, shares as measured on "
-    "real attacks, payloads of the real attacks); test: the last 30 % of each quarter of the drive",
+    "real attacks, payloads of the real attacks); test: the last 30 % of each stretch, and for fuzzing a stretch of "
+    "its own",
     "slices": "real contiguous slices of real attacks, labelled by rule; trained on their first 40 %, "
     "test: the last 50 %",
     "sample": "real labelled frames in random order; never trained on",

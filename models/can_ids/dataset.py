@@ -8,22 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from models.can_ids.captures import capture_path
 from models.can_ids.features import is_judged
 from models.can_ids.frames import Frames
-from models.can_ids.generator_attacks import inject
 from models.can_ids.readers import read
 
 __all__ = [
+    "BENIGN_DRIVE",
     "CROSS_VEHICLE",
     "DRIVE",
     "SLICES",
     "UNORDERED",
     "LabelledCapture",
     "load",
-    "load_drive",
 ]
 
 HCRL = "carhacking_hcrl"
@@ -46,9 +43,6 @@ CROSS_VEHICLE = {
     "train_and_test": "can_train_and_test/DoS-1",
     "unknown_2018": "injection_2018_unknown_vehicle/inject_speed_FFF",
 }
-#: What the real gear attack sends.
-GEAR_TARGET = {"spoofing_gear": 0x43F}
-GEAR_PAYLOAD = {"spoofing_gear": bytes.fromhex("014560ff6b000000")}
 
 
 @dataclass(frozen=True)
@@ -68,26 +62,3 @@ def load(
     frames = read(path if isinstance(path, Path) else capture_path(path, data)).frames
     judged = is_judged(frames)
     return LabelledCapture(name, frames[judged], int((~judged).sum()), synthetic)
-
-
-def load_drive(data: Path | None = None, *, gear: bool = False) -> list[LabelledCapture]:
-    """Three stretches of the drive with attacks, and a fourth, benign or with gear spoofing injected."""
-    captures = [load(name, path, data=data, synthetic=True) for name, path in DRIVE.items()]
-    whole = load("benign", BENIGN_DRIVE, data=data).frames
-    benign = whole[_longest_stretch_outside(whole, captures)]
-    if gear:
-        attacked = inject(benign, ["spoofing_gear"], seed=0, targets=GEAR_TARGET, payloads=GEAR_PAYLOAD)
-        return [*captures, LabelledCapture("gear", attacked, synthetic=True)]
-    return [*captures, LabelledCapture("benign", benign)]
-
-
-def _longest_stretch_outside(whole: Frames, captures: list[LabelledCapture]) -> slice:
-    """Rows of the drive that none of the captures made of it covers: those train and test elsewhere."""
-    covered = np.zeros(len(whole), bool)
-    for capture in captures:
-        times = capture.frames.timestamp
-        covered |= (whole.timestamp >= times.min()) & (whole.timestamp <= times.max())
-    edges = np.flatnonzero(np.diff(np.concatenate([[True], covered, [True]]).astype(np.int8)))
-    starts, stops = edges[::2], edges[1::2]
-    longest = int(np.argmax(stops - starts))
-    return slice(int(starts[longest]), int(stops[longest]))

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from models.can_ids.dataset import CROSS_VEHICLE, SLICES, UNORDERED, load, load_drive
+from models.can_ids.dataset import CROSS_VEHICLE, SLICES, UNORDERED, load
+from models.can_ids.drive import cut_drive
 from models.can_ids.frames import Attack, Frames
 from models.can_ids.labels import frame_labels, window_labels, window_verdicts
 from models.can_ids.material import GENERATED_SECONDS, from_generator
 from models.can_ids.metrics import Confusion
 from models.can_ids.scores import verdicts
-from models.can_ids.splits import DRIVE_BLOCKS, SLICE_BLOCKS
+from models.can_ids.splits import SLICE_BLOCKS
 from models.can_ids.zoo import CanModel
 
 __all__ = [
@@ -58,9 +59,7 @@ class Judgement:
 
 def hcrl_captures(data: Path | None = None, *, gear: bool, cross_vehicle: bool = True) -> list[HeldOut]:
     """Test rows of the drive and the slices; the whole of everything that is never trained on."""
-    captures = []
-    for capture in load_drive(data, gear=gear):
-        captures.append(HeldOut(capture.name, "drive", DRIVE_BLOCKS.cut(capture).test))
+    captures = [HeldOut(block.name, "drive", block.test) for block in cut_drive(data, gear=gear)]
     for name, path in SLICES.items():
         captures.append(HeldOut(name, "slices", SLICE_BLOCKS.cut(load(name, path, data=data)).test))
     for name, path in UNORDERED.items():

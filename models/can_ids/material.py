@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models.can_ids.dataset import SLICES, LabelledCapture, load, load_drive
+from models.can_ids.dataset import SLICES, LabelledCapture, load
+from models.can_ids.drive import cut_drive
 from models.can_ids.features import is_judged
 from models.can_ids.frames import Attack, Frames
 from models.can_ids.generator import generate
@@ -52,7 +53,7 @@ def labelled_windows(recipe: Recipe, frames: Frames) -> tuple[np.ndarray, np.nda
 def from_hcrl(classes: Sequence[Attack] = CLASSES, *, data: Path | None = None) -> Material:
     """The drive with injected attacks and the first chunks of the real slices."""
     gear = Attack.SPOOFING_GEAR in classes
-    blocks = [DRIVE_BLOCKS.cut(capture) for capture in load_drive(data, gear=gear)]
+    blocks = cut_drive(data, gear=gear)
     blocks += [SLICE_BLOCKS.cut(load(name, path, data=data)) for name, path in SLICES.items()]
     return Material(blocks, "HCRL Car-Hacking: one real drive with injected attacks, and real slices")
 

@@ -53,7 +53,7 @@ OURS = Recipe(
     name="ours",
     topology=Topology(encoding=ONE_FRAME_OF_BITS, hidden=(64,)),
     sampling=PER_FRAME,
-    steps=20_000,
+    steps=24_000,
     start_at_patterns=True,
 )
 RECIPES = {
@@ -61,7 +61,7 @@ RECIPES = {
         name="published",
         topology=Topology(encoding=FOUR_FRAMES_OF_BYTES, hidden=(256, 128, 64, 32)),
         sampling=AS_PUBLISHED,
-        steps=24_000,
+        steps=40_000,
         learning_rate=0.005,
     ),
     "ours": OURS,
