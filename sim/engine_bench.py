@@ -59,8 +59,7 @@ class EngineBench:
 
     def __init__(self, engine: Reader | Writer, *, data_bits: int, addr_bits: int, burst_beats: int = 16):
         self._engine = engine
-        self._shape = {"data_bits": data_bits, "addr_bits": addr_bits, "burst_beats": burst_beats}
-        self._data_bits, self._addr_bits = data_bits, addr_bits
+        self._data_bits, self._addr_bits, self._burst_beats = data_bits, addr_bits, burst_beats
         self._ports = {port.name: port for port in stream_ports(engine)}
         self._inputs = [name for name, port in self._ports.items() if port.flow is In]
         self._outputs = [name for name, port in self._ports.items() if port.flow is not In]
@@ -84,7 +83,13 @@ class EngineBench:
         engine, log = self._engine, self._log
         self._sources = {name: Source(self._ports[name], self._conditions) for name in self._inputs}
         self._sinks = {name: Sink(self._ports[name], self._conditions) for name in self._outputs}
-        self._memory = AxiMemory(**self._shape, content=self.content, conditions=self._conditions)
+        self._memory = AxiMemory(
+            data_bits=self._data_bits,
+            addr_bits=self._addr_bits,
+            burst_beats=self._burst_beats,
+            content=self.content,
+            conditions=self._conditions,
+        )
         watched = [self._ports[name].stream.ready for name in self._inputs]
         watched += [self._ports[name].stream.valid for name in self._outputs]
         watched += [Value.cast(self._ports[name].stream.payload) for name in self._outputs]

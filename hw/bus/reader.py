@@ -75,13 +75,13 @@ class Reader(wiring.Component):
         m = Module()
         draining = Signal()  # from a flush on, until nothing is in flight
         clearing = self.flush | draining
-        depth = self._outstanding * self._burst_beats
-
         burst = Burst(data_bits=self._data_bits, addr_bits=self._addr_bits)
         planner = Planner(data_bits=self._data_bits, addr_bits=self._addr_bits, burst_beats=self._burst_beats)
         m.submodules.planner = ResetInserter(clearing)(planner)
         m.submodules.bursts = bursts = Fifo(shape=burst, depth=self._outstanding)  # asked for, not yet read
-        m.submodules.beats = beats = Fifo(shape=self.r.payload.shape(), depth=depth)
+        m.submodules.beats = beats = Fifo(
+            shape=self.r.payload.shape(), depth=self._outstanding * self._burst_beats
+        )
         pack = Pack(data_bits=self._data_bits)
         m.submodules.pack = ResetInserter(clearing)(pack)
         out = SkidBuffer(shape=ByteBeat(self._data_bits))
@@ -100,8 +100,8 @@ class Reader(wiring.Component):
         ]
         wiring.connect(m, wiring.flipped(self.r), beats.i)
 
-        taken, staged = self._take(m, clearing, bursts, beats, pack)
-        self._ask(m, clearing, planner, bursts, depth, taken)
+        self._ask(m, clearing, planner, bursts)
+        staged = self._take(m, clearing, bursts, beats, pack)
 
         quiet = (bursts.level == 0) & ~self.ar.valid & ~staged
         with m.If(self.flush):
@@ -116,18 +116,13 @@ class Reader(wiring.Component):
         ]
         return m
 
-    def _ask(self, m: Module, clearing, planner: Planner, bursts: Fifo, depth: int, taken) -> None:
-        """Ask for a planned burst when the buffer has room for it."""
-        room = Signal(range(depth + 1), init=depth)
+    def _ask(self, m: Module, clearing, planner: Planner, bursts: Fifo) -> None:
+        """Ask for a planned burst; `bursts` holds it until its last beat is out, so the buffer has room."""
         burst = planner.o.payload
         move = Signal()
-        asked = Signal(range(self._burst_beats + 1))
         m.d.comb += [
             move.eq(
-                planner.o.valid
-                & ~clearing
-                & bursts.i.ready
-                & (burst.empty | ((~self.ar.valid | self.ar.ready) & (room > burst.len)))
+                planner.o.valid & ~clearing & bursts.i.ready & (burst.empty | ~self.ar.valid | self.ar.ready)
             ),
             planner.o.ready.eq(move),
             bursts.i.valid.eq(move),
@@ -136,14 +131,12 @@ class Reader(wiring.Component):
         with m.If(self.ar.ready):
             m.d.sync += self.ar.valid.eq(0)
         with m.If(move & ~burst.empty):
-            m.d.comb += asked.eq(burst.len + 1)
             m.d.sync += self.ar.valid.eq(1)
             drive_address(m, self.ar.payload, burst, self._data_bits)
-        m.d.sync += room.eq(room - asked + taken)
 
     def _take(self, m: Module, clearing, bursts: Fifo, beats: Fifo, pack: Pack):
-        """Match what comes out of the buffer with the bursts asked for; return whether one leaves it,
-        and whether one is on its way to `pack`."""
+        """Match what comes out of the buffer with the bursts asked for; return whether one is on
+        its way to `pack`."""
         burst = bursts.o.payload
         beat = beats.o.payload
         lane_bits = len(burst.offset)
@@ -166,7 +159,7 @@ class Reader(wiring.Component):
             pack.i.valid.eq(stage_valid),
             pack.i.payload.eq(stage),
         ]
-        with m.If(free | clearing):
+        with m.If(free):
             m.d.sync += stage_valid.eq(0)
         with m.If(step):
             m.d.sync += [
@@ -190,4 +183,4 @@ class Reader(wiring.Component):
         ]
         with m.If(skip):
             m.d.sync += [self.error.resp.eq(Response.DECERR), self.error.addr.eq(burst.addr)]
-        return step, stage_valid
+        return stage_valid

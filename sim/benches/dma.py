@@ -5,6 +5,7 @@ That model is somebody else's reading of AXI: it checks 4 KiB, beat counts and s
 
 import random
 from collections import deque
+from functools import partial
 
 import cocotb
 from amaranth.hdl import Module
@@ -64,11 +65,16 @@ class Dma(wiring.Component):
 class Surroundings:
     """Everything around the engines, advanced once a cycle; watches that stalled outputs stay."""
 
-    def __init__(self, dut):
+    def __init__(self, dut) -> None:
         self.dut, self._random = dut, random.Random(1)
         self.pauses = 0.0
         self.data_bits = parameters()["data_bits"]
-        self.queues = {name: deque() for name in ("reader_request", "writer_request", "writer_data")}
+        self.queues: dict[str, deque[int]] = {
+            name: deque() for name in ("reader_request", "writer_request", "writer_data")
+        }
+        self.packets: list[bytes] = []
+        self.done: dict[str, int] = {}
+        self.errors: dict[str, list[tuple[int, int]]] = {}
         self.forget()
         self._watched = {
             f"m_axi_memory_{channel}": [
@@ -80,9 +86,9 @@ class Surroundings:
 
     def forget(self) -> None:
         """Begin a new account of what the engines gave."""
-        self.packets: list[bytes] = []
+        self.packets = []
         self.done = dict.fromkeys(ENGINES, 0)
-        self.errors: dict[str, list[tuple[int, int]]] = {name: [] for name in ENGINES}
+        self.errors = {name: [] for name in ENGINES}
         self._packet = bytearray()
 
     @classmethod
@@ -294,7 +300,7 @@ async def works_again_after_a_flush(dut):
 BENCHES = tuple(
     Bench(
         name=f"dma-{data_bits}",
-        component=lambda data_bits=data_bits: Dma(data_bits=data_bits),
+        component=partial(Dma, data_bits=data_bits),
         module=__name__,
         parameters={"data_bits": data_bits, "lengths": 200, "seeds": 6},
     )

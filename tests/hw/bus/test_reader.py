@@ -138,7 +138,7 @@ def test_nothing_is_done_at_once_and_asks_for_nothing(bench):
     assert not log.packets
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 def test_a_flush_drops_everything_and_leaves_a_working_engine(bench, seed):
     rng = random.Random(seed)
     start = rng.randrange(4, 250)
@@ -161,6 +161,18 @@ def test_a_flush_drops_everything_and_leaves_a_working_engine(bench, seed):
     resumed = log.moved["request"][-3]
     assert not [cycle for cycle in log.done if flush.start < cycle <= resumed]
     assert len([cycle for cycle in log.done if cycle > resumed]) == 3
+
+
+@pytest.mark.parametrize("stall", [0, 0.4])
+def test_a_flush_in_any_cycle(bench, stall):
+    bench = bench(data_bits=32, burst_beats=4)
+    for start in range(2, 60):
+        job = Job(
+            transfers=[(8, 60), (0x101, 70)], flush=range(start, start + 1), then=Job(transfers=[(5, 30)])
+        )
+        log = bench.run(job, Conditions(stall=stall, seed=start))
+        assert log.packets[-1] == bench.content[5:35]
+        assert len([cycle for cycle in log.done if cycle > start]) == 1
 
 
 def test_stalls_say_what_an_engine_waits_for(bench):
