@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from pynq import Clocks
@@ -69,7 +70,7 @@ class Ids(Accelerator):
 
     bindto = ["colonnade:overlay:ids:1.0"]
 
-    def __init__(self, description):
+    def __init__(self, description: dict[str, Any]):
         super().__init__(description)
         #: What the .hwh says of the overlay besides registers.
         self.parameters: dict[str, str] = dict(description.get("parameters", {}))
@@ -335,7 +336,7 @@ class Ids(Accelerator):
 
     def pop_alerts(self, most: int = 64) -> Verdicts:
         """The alerts in the overlay's own short list, oldest first; they are in the ring as well."""
-        records = []
+        records: list[np.ndarray] = []
         while len(records) < most and self.read_fields("ALERT_STATE")["LEVEL"]:
             words = [self.read_word(f"ALERT_{index}") for index in range(ALERT_WORDS)]
             records.append(np.array(words, "<u4").view(VERDICT))

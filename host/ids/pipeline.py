@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -98,7 +98,7 @@ def watch(
     return summary
 
 
-def _verdicts(source: Source, board: Board) -> Iterator[Verdicts]:
+def _verdicts(source: Source, board: Board) -> Generator[Verdicts, None, None]:
     """Board errors as `BoardFailure`, whatever raised them; those of the source as they are."""
     try:
         if isinstance(source, PinsSource):
@@ -133,4 +133,8 @@ def _close_all(sinks: Sequence[Sink], summary: Summary) -> None:
     """Every sink is closed, also when one before it fails."""
     with contextlib.ExitStack() as closing:
         for sink in reversed(sinks):
-            closing.callback(lambda sink=sink: summary.notes.extend(sink.close()))
+            closing.callback(_close, sink, summary)
+
+
+def _close(sink: Sink, summary: Summary) -> None:
+    summary.notes.extend(sink.close())
