@@ -68,4 +68,25 @@ evaluate: .venv/train.stamp  ## judge the intrusion models, and compare torch, Q
 figures: setup  ## merge build/reports into docs/figures.json and print them beside goals and peers
 	$(COLONNADE) figures
 
-.PHONY: help setup setup-train demo test figures sim prove test-pynq301 bench evaluate
+BOARD ?= ULX3S
+OVERLAY ?= ids
+boards: setup  ## list boards, their parts, and what is installed to build for them
+	$(COLONNADE) boards
+
+bitstream: setup  ## build a bitstream: make bitstream BOARD=ULX3S OVERLAY=ids
+	$(COLONNADE) bitstream --board $(BOARD) --overlay $(OVERLAY)
+
+resources: setup  ## area of every unit, layer and overlay by yosys, beside estimates and peers
+	$(COLONNADE) resources
+
+bundle: setup  ## pack what a board needs: make bundle BOARD=PYNQ-Z2
+	$(COLONNADE) bundle --board $(BOARD)
+
+BUNDLE_CHECK := build/bundle-environment
+test-bundle: setup  ## install a bundle into a fresh environment with a board's pins, and run its demos
+	$(COLONNADE) bundle --board ZCU104 --simulation
+	$(PYTHON301) -m venv --clear $(BUNDLE_CHECK)
+	$(BUNDLE_CHECK)/bin/pip install --quiet --disable-pip-version-check --requirement requirements-pynq301.txt
+	$(BUNDLE_CHECK)/bin/python sim/campaigns/bundle.py build/bundles/colonnade-*-ZCU104-simulation-only.tar.gz
+
+.PHONY: help setup setup-train demo test figures sim prove test-pynq301 bench evaluate boards bitstream resources bundle test-bundle

@@ -22,6 +22,7 @@ VERBS = (
     "show",
     "boards",
     "bitstream",
+    "bundle",
     "figures",
 )
 
