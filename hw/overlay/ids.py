@@ -366,7 +366,7 @@ class IdsOverlay(Overlay):
             with m.State("RUN"):
                 with m.If(recorded):
                     m.d.sync += done.eq(done + 1)
-                with m.If(reader.data.valid):
+                with m.If(reader.r.valid):  # `done` may come before `data`
                     m.d.sync += moved.eq(1)
                 refused = reader.done & ~moved  # also an empty replay
                 with m.If(((done == registers.replay_count) & replay.idle & ring_idle) | refused):
