@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import typer
 
 from scripts.figures import record
 
+if TYPE_CHECKING:
+    from models.can_ids.frames import Frames
 
-def _captures(most: int) -> Iterator[tuple[str, object]]:
+
+def _captures(most: int) -> Iterator[tuple[str, Frames]]:
     """The first `most` frames of every capture that there is, else of generated drives."""
     from models.can_ids.captures import captures_folder
     from models.can_ids.generator import generate

@@ -116,6 +116,7 @@ class IdsBench:
         features = encoding.of_frames(judged.identifier, judged.data)
         values = np.count_nonzero(features.view(np.uint8) ^ (0x80 if encoding.kind == "bytes" else 0))
         window = self._shape.window
+        assert window is not None
         events = WindowLayer.judge_cycles(window) + WindowLayer.commit_cycles(window)
         return (
             Replay.FRAME_CYCLES * len(frames)
