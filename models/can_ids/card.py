@@ -18,8 +18,8 @@ __all__ = ["write_card"]
 
 SYNTHETIC = {
     "drive": "a real benign drive; **its attacks were injected afterwards** (bursts, shares as measured on "
-    "real attacks, payloads of the real attacks); test: the last 30 % of each stretch, and for fuzzing a stretch of "
-    "its own",
+    "real attacks, payloads of the real attacks); test: the last 30 % of each stretch, and for fuzzing "
+    "a stretch of its own",
     "slices": "real contiguous slices of real attacks, labelled by rule; trained on their first 40 %, "
     "test: the last 50 %",
     "sample": "real labelled frames in random order; never trained on",
@@ -130,8 +130,9 @@ def _calibration(model: CanModel, judgements: Sequence[Judgement]) -> list[str]:
         f"expected calibration error on the test rows {error:.2e}.",
         "",
         f"Threshold for at most one false alarm an hour at {FRAMES_PER_SECOND:,} frames/s: margin >= "
-        f"**{fit.threshold}** (argmax is margin >= 1), from {fit.benign_rows:,} benign validation rows and "
-        f"a geometric tail beyond them. On the test rows it leaves a detection rate of "
+        f"**{fit.threshold}** (argmax is margin >= 1), from {fit.benign_rows:,} benign validation rows, "
+        f"as they are and with a payload bit wrong in each, and a geometric tail beyond. "
+        f"On the test rows it leaves a detection rate of "
         f"**{100 * float((margin[attacked] >= fit.threshold).mean()):.3f} %** and raises {alarms} alarms on "
         f"{benign:,} benign rows ({benign / FRAMES_PER_SECOND / 60:.1f} minutes of traffic). What so short a "
         f"test can prove is less than what the tail promises: no alarm at all would only bound the rate "

@@ -1,9 +1,9 @@
 """The HCRL drive cut into blocks, so that no frame of it both trains and tests.
 
 Three captures were made of stretches of one drive by injecting attacks, and the file of the benign drive
-covers some of the same minutes: the last third of the fuzzing capture is the beginning of the file's third quarter.
-Hence that quarter is the benign capture, the fuzzing capture ends where it begins, and fuzzing is tested on
-the fourth quarter, which nothing else uses, with fuzzing injected by the generator.
+covers some of the same minutes: the last third of the fuzzing capture is the beginning of the file's third
+quarter. Hence that quarter is the benign capture, the fuzzing capture ends where it begins, and fuzzing is
+tested on the fourth quarter, which nothing else uses, with fuzzing injected by the generator.
 """
 
 from __future__ import annotations

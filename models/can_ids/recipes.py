@@ -75,7 +75,7 @@ RECIPES = {
         name="peer",
         topology=Topology(encoding=FOUR_FRAMES_OF_BYTES, hidden=(64, 32)),
         sampling=AS_PUBLISHED,
-        steps=20_000,
+        steps=8_000,
         learning_rate=0.005,
     ),
     #: `ours` for vehicle 1 of the traffic generator: what runs where no capture is.

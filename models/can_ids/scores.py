@@ -46,15 +46,19 @@ class Calibration:
         return 1 / (1 + np.exp(-np.clip(self.slope * margin + self.intercept, -50, 50)))
 
 
-def calibrate(logits: np.ndarray, attacked: np.ndarray) -> Calibration:
-    """From rows of validation blocks, which no weight was trained on."""
+def calibrate(logits: np.ndarray, attacked: np.ndarray, disturbed: np.ndarray) -> Calibration:
+    """From rows of validation blocks, which no weight was trained on.
+
+    `disturbed` are logits of the benign ones with a payload bit wrong in every frame: the threshold must hold
+    for them too, because validation minutes follow training minutes and show less news than an hour does.
+    """
     margin = margins(logits)
     slope, intercept = _logistic(margin.astype(float), attacked)
     benign = margin[~attacked]
     return Calibration(
         slope=round(slope, 6),
         intercept=round(intercept, 6),
-        threshold=_threshold(benign),
+        threshold=max(_threshold(benign), _threshold(margins(disturbed))),
         benign_rows=len(benign),
     )
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from models.can_ids.card import write_card
 from models.can_ids.evaluation import HeldOut, evaluate
-from models.can_ids.frames import Attack
+from models.can_ids.frames import Attack, Frames
 from models.can_ids.material import Material
 from models.can_ids.recipes import Recipe
 from models.can_ids.scores import Calibration, calibrate
@@ -44,13 +44,23 @@ def ship(
     model = _described(
         recipe, material, path, Calibration(slope=1.0, intercept=0.0, threshold=1, benign_rows=0)
     )
-    calibration = calibrate(model.of_windows(windows), classes != Attack.BENIGN)
+    disturbed = np.concatenate([model.logits(_disturbed(block.validation)) for block in material.blocks])
+    calibration = calibrate(model.of_windows(windows), classes != Attack.BENIGN, disturbed)
     model = _described(recipe, material, path, calibration)
     model.save()
     tested = np.concatenate([model.encoding.windows(capture.frames) for capture in captures])[:COMPARED]
     exact = len(tested), differing_windows(network, model, tested)
     write_card(model, recipe, evaluate(model, captures), command=command, exact=exact)
     return model
+
+
+def _disturbed(frames: Frames) -> Frames:
+    """The benign frames, one payload bit of each flipped."""
+    benign = frames[frames.attack == Attack.BENIGN]
+    random = np.random.default_rng(0)
+    flips = np.uint8(1) << random.integers(0, 8, len(benign), np.uint8)
+    benign.data[np.arange(len(benign)), random.integers(0, 8, len(benign))] ^= flips
+    return benign
 
 
 def _described(recipe: Recipe, material: Material, path: Path, calibration: Calibration) -> CanModel:
