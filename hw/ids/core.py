@@ -32,10 +32,12 @@ class IdsCore(wiring.Component):
     ):
         self.judge = Judge(shape=shape, program=program, model_hash=model_hash)
         self._shape = shape
+        assert shape.window is not None, "the Judge refuses a shape without a window"
+        self._window = shape.window
         entrance = wiring.Signature(
             {
                 "frame": Out(stream.Signature(frame_layout(TIMESTAMP_BITS))),
-                "events": Out(stream.Signature(event_layout(shape.window))),
+                "events": Out(stream.Signature(event_layout(self._window))),
             }
         )
         super().__init__(
@@ -76,7 +78,7 @@ class IdsCore(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         m.submodules.receiver = receiver = Receiver(timestamp_bits=TIMESTAMP_BITS)
-        m.submodules.arrival = arrival = Arrival(shape=self._shape.window)
+        m.submodules.arrival = arrival = Arrival(shape=self._window)
         m.submodules.judge = judge = self.judge
         m.submodules.desk = desk = Desk(shape=self._shape, timestamp_bits=TIMESTAMP_BITS)
         wiring.connect(m, receiver.in_frame, arrival.in_frame)

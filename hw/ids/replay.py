@@ -90,9 +90,9 @@ class Replay(wiring.Component):
                     m.d.sync += [features.eq(features << shape.value_bits), index.eq(index + 1)]
                     with m.If(index == shape.features - 1):
                         m.next = "JUDGE"
-            for state, after in (("JUDGE", "COMMIT"), ("COMMIT", "HEAD")):
-                with m.State(state):
-                    m.d.comb += [event.kind.eq(EventKind[state]), self.events.valid.eq(1)]
+            for kind, after in ((EventKind.JUDGE, "COMMIT"), (EventKind.COMMIT, "HEAD")):
+                with m.State(kind.name):
+                    m.d.comb += [event.kind.eq(kind), self.events.valid.eq(1)]
                     with m.If(self.events.ready):
                         m.next = after
         return m

@@ -330,6 +330,7 @@ class IdsOverlay(Overlay):
     def _build_replay(self, m, shell: OverlayShell, core: IdsCore, *, now: Signal, ring_idle: Signal) -> None:
         registers = shell.registers
         m.submodules.reader = reader = Reader(data_bits=DATA_BITS)
+        assert self.shape.window is not None  # `fold` was given slots
         m.submodules.replay = replay = Replay(shape=self.shape.window, timestamp_bits=TIMESTAMP_BITS)
         wiring.connect(m, reader.data, replay.beats)
         wiring.connect(m, replay.frame, core.entrance.frame)
