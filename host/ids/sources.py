@@ -16,6 +16,7 @@ from models.can_ids.readers import Tally, read_chunks
 __all__ = [
     "CanSource",
     "FileSource",
+    "FramesSource",
     "GeneratedSource",
     "PinsSource",
     "Source",
@@ -86,6 +87,24 @@ class FileSource:
 
 
 @dataclass
+class FramesSource:
+    """Frames that are in memory already."""
+
+    name: str
+    frames: Frames
+    live: bool = field(default=False, init=False)
+    dropped: dict[str, int] = field(default_factory=dict, init=False)
+    broken: str = field(default="", init=False)
+
+    def chunks(self) -> Iterator[Frames]:
+        for start in range(0, len(self.frames), GENERATED_CHUNK):
+            yield self.frames[start : start + GENERATED_CHUNK]
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+@dataclass
 class GeneratedSource:
     """A drive from nothing, attacked and labelled; the same arguments give the same frames."""
 
@@ -110,8 +129,7 @@ class GeneratedSource:
             )
         except (ValueError, KeyError) as error:
             raise SourceError(f"{self.name}: {error}") from error
-        for start in range(0, len(frames), GENERATED_CHUNK):
-            yield frames[start : start + GENERATED_CHUNK]
+        yield from FramesSource(self.name, frames).chunks()
 
     def close(self) -> None:
         """Nothing is held."""

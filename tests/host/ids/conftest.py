@@ -22,9 +22,10 @@ from hw.bus.interrupt_controller import InterruptControllerModel
 from hw.bus.register_bank import RegisterBankModel
 from hw.bus.register_map import Access, Counter, Field, Register
 from hw.dataflow.folding import fold
+from hw.overlay.catalog import OVERLAYS
 from hw.overlay.description import OverlayDescription
 from hw.overlay.hwh import Flavour
-from hw.overlay.package import OverlayPackage
+from hw.overlay.package import OverlayPackage, package
 from models.can_ids.frames import Frames
 from models.can_ids.zoo import CanModel, load_model
 from models.program import load
@@ -332,7 +333,7 @@ def fake_board(model: CanModel, shape: PipelineShape, flavour: str) -> Iterator[
         trace=None,
     )
     overlay = OverlayModel(model, shape, board.dram.bytes, board.dram.base)
-    package = OverlayPackage(
+    described = OverlayPackage(
         description=replace(DESCRIPTION, parameters={PARAMETER: json.dumps(shape.as_dict())}),
         design_hash=0x1234,
         digest="1234" * 16,
@@ -340,13 +341,19 @@ def fake_board(model: CanModel, shape: PipelineShape, flavour: str) -> Iterator[
         pins=(),
     )
     with tempfile.TemporaryDirectory() as folder:
-        bitfile = package.write(Path(folder), flavour)
+        bitfile = described.write(Path(folder), flavour)
         restore = _install(board, _Device(board, overlay), Path(folder))
         try:
             yield Rig(str(bitfile), overlay, shape, lambda: board.dram.free_bytes)
         finally:
             restore()
             board._model = None
+
+
+@pytest.fixture(scope="session")
+def packaged() -> OverlayPackage:
+    """The overlay itself, generated once: that takes longer than any test of it."""
+    return package(OVERLAYS["ids"]())
 
 
 @pytest.fixture(scope="session")

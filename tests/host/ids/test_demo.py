@@ -7,8 +7,10 @@ import pytest
 
 from host.demos import ids as demo
 from host.ids.story import confusion, cycles_between
+from models.can_ids.evaluation import generated_captures
 from models.can_ids.frames import Attack
 from models.can_ids.generator import generate
+from models.can_ids.zoo import load_model
 
 
 @pytest.fixture
@@ -33,13 +35,21 @@ def assert_told(output: str, page: str, drive) -> None:
     assert truths <= set(re.findall(r">([a-z]+)</text>", page))
 
 
+def test_a_model_of_the_generator_s_car_gets_rows_that_no_training_saw(monkeypatch):
+    monkeypatch.setattr(demo, "FRAMES", 500)
+    model = load_model("generated")
+    (frames,) = demo.drive(model).chunks()
+    assert len(frames) == 500
+    assert np.array_equal(frames.data, generated_captures(model.vehicle)[0].frames[:500].data)
+
+
 def test_on_the_contract_s_model(rig, short, tmp_path, capsys):
     demo.main(tmp_path / "report.html")
     assert_told(capsys.readouterr().out, (tmp_path / "report.html").read_text(), short)
 
 
-def test_on_the_simulated_board(make_board, short, tmp_path, capsys):
-    make_board("ids")
+def test_on_the_simulated_board(make_board, packaged, short, tmp_path, capsys):
+    make_board(packaged)
     demo.main(tmp_path / "report.html")
     assert_told(capsys.readouterr().out, (tmp_path / "report.html").read_text(), short)
 
