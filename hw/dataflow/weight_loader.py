@@ -39,6 +39,8 @@ class WeightLoader(wiring.Component):
     that fits on, `weights_valid` is low, until its CRC has proved right. Words that begin no image are
     skipped and count as `refused_shape`. Both refusals stay until the next image begins. `abandon` forgets an
     image that was not finished; the next word begins another.
+
+    A reset forgets an unfinished image as well, but not what is in the memories, which no reset clears.
     """
 
     WORD_CYCLES = IMAGE_WORD_BITS
@@ -52,17 +54,21 @@ class WeightLoader(wiring.Component):
                 "words": In(stream.Signature(IMAGE_WORD_BITS)),
                 "abandon": In(1),
                 "load": Out(LoadSignature(shape.banks)),
-                "weights_valid": Out(1, init=model_hash is not None),
+                "weights_valid": Out(1),
                 "loading": Out(1),
                 "refused_shape": Out(1),
                 "refused_crc": Out(1),
-                "model_hash": Out(64, init=model_hash or 0),
+                "model_hash": Out(64),
             }
         )
 
     def elaborate(self, platform) -> Module:
         m = Module()
         state = Signal(_State)
+        # They describe the memories, and live as long as their contents.
+        weights_valid = Signal(init=self._model_hash is not None, reset_less=True)
+        model_hash = Signal(64, init=self._model_hash or 0, reset_less=True)
+        m.d.comb += [self.weights_valid.eq(weights_valid), self.model_hash.eq(model_hash)]
         crc = Signal(IMAGE_WORD_BITS, init=ONES)
         at = Signal(range(IMAGE_WORD_BITS))  # the bit of the word that the CRC takes next
         word, load = self.words.payload, self.load
@@ -98,8 +104,8 @@ class WeightLoader(wiring.Component):
             with m.Case(_State.HASH_LOW, _State.HASH_HIGH), m.If(accepted):
                 m.d.sync += [
                     state.eq(state + 1),
-                    self.weights_valid.eq(0),
-                    self.model_hash.word_select(state == _State.HASH_HIGH, 32).eq(word),
+                    weights_valid.eq(0),
+                    model_hash.word_select(state == _State.HASH_HIGH, 32).eq(word),
                     load.slice.eq(0),
                     load.row.eq(0),
                 ]
@@ -114,7 +120,7 @@ class WeightLoader(wiring.Component):
             with m.Case(_State.CHECK):
                 finish()
                 with m.If(crc == RESIDUE):
-                    m.d.sync += self.weights_valid.eq(1)
+                    m.d.sync += weights_valid.eq(1)
                 with m.Else():
                     m.d.sync += self.refused_crc.eq(1)
         with m.If(self.abandon):

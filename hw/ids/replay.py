@@ -90,8 +90,11 @@ class Replay(wiring.Component):
                     m.d.sync += [features.eq(features << shape.value_bits), index.eq(index + 1)]
                     with m.If(index == shape.features - 1):
                         m.next = "JUDGE"
-            for kind, after in ((EventKind.JUDGE, "COMMIT"), (EventKind.COMMIT, "HEAD")):
-                with m.State(kind.name):
+            for state, kind, after in (
+                ("JUDGE", EventKind.JUDGE, "COMMIT"),
+                ("COMMIT", EventKind.COMMIT, "HEAD"),
+            ):
+                with m.State(state):
                     m.d.comb += [event.kind.eq(kind), self.events.valid.eq(1)]
                     with m.If(self.events.ready):
                         m.next = after

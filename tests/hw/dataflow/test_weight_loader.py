@@ -3,18 +3,21 @@
 import zlib
 
 import pytest
+from amaranth.hdl import ResetInserter, Signal
 from amaranth.sim import Simulator
 
 from hw.dataflow.folding import fold
 from hw.dataflow.weight_loader import WeightLoader
 from models.program.image import bank_rows, image
 
+RESET = object()
 STATUS = ("weights_valid", "loading", "refused_shape", "refused_crc")
 
 
 def run(loader, pieces):
     """Send each piece, an abandon where it is None; the status after each, and all words written."""
     status, written = [], {}
+    reset = Signal()
 
     async def bench(ctx):
         for piece in pieces:
@@ -22,6 +25,11 @@ def run(loader, pieces):
                 ctx.set(loader.abandon, 1)
                 await ctx.tick()
                 ctx.set(loader.abandon, 0)
+            if piece is RESET:
+                ctx.set(reset, 1)
+                await ctx.tick()
+                ctx.set(reset, 0)
+                piece = b""
             for at in range(0, len(piece or b""), 4):
                 ctx.set(loader.words.payload, int.from_bytes(piece[at : at + 4], "little"))
                 ctx.set(loader.words.valid, 1)
@@ -37,7 +45,7 @@ def run(loader, pieces):
             await ctx.tick().repeat(2)
             status.append([name for name in STATUS if ctx.get(getattr(loader, name))])
 
-    simulator = Simulator(loader)
+    simulator = Simulator(ResetInserter(reset)(loader))
     simulator.add_clock(1e-8)
     simulator.add_testbench(bench)
     simulator.run()
@@ -89,3 +97,11 @@ def test_a_cut_image_leaves_no_weights_and_can_be_abandoned(small):
     good = image(program, shape, model_hash=2)
     status, _ = run(WeightLoader(shape=shape, model_hash=1), [good[:8], good[8:40], None, good])
     assert status == [["weights_valid", "loading"], ["loading"], [], ["weights_valid"]]
+
+
+def test_a_reset_forgets_an_unfinished_image_and_not_the_memories(small):
+    program, shape = small
+    good = image(program, shape, model_hash=2)
+    loader = WeightLoader(shape=shape, model_hash=1)
+    status, _ = run(loader, [RESET, good[:40], RESET, good, RESET])
+    assert status == [["weights_valid"], ["loading"], [], ["weights_valid"], ["weights_valid"]]
