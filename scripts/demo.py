@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from scripts import simulate
+from scripts import evaluate, simulate
 
 DEMOS = Path(__file__).parents[1] / "host" / "demos"
 #: The overlays with a demo, in the order in which a newcomer should see them.
@@ -13,7 +13,7 @@ ACTS = ("copy", "ids")
 
 
 def command() -> None:
-    """Run every host demo, unchanged, against its overlay on the simulated board.
+    """Judge generated traffic with a model, then run every host demo, unchanged, on the simulated board.
 
     Example: `colonnade demo`
     """
@@ -21,6 +21,8 @@ def command() -> None:
     from rich.rule import Rule
 
     console = Console()
+    console.print(Rule("[bold]model[/bold]: an intrusion model in numpy, on generated traffic new to it"))
+    evaluate.demonstrate(console)
     for overlay in ACTS:
         console.print(Rule(f"[bold]{overlay}[/bold]: Amaranth gateware in Verilator, behind the real pynq"))
         console.print("The first run compiles the simulator, for about half a minute.", style="dim")
