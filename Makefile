@@ -87,6 +87,6 @@ test-bundle: setup  ## install a bundle into a fresh environment with a board's 
 	$(COLONNADE) bundle --board ZCU104 --simulation
 	$(PYTHON301) -m venv --clear $(BUNDLE_CHECK)
 	$(BUNDLE_CHECK)/bin/pip install --quiet --disable-pip-version-check --requirement requirements-pynq301.txt
-	$(BUNDLE_CHECK)/bin/python sim/campaigns/bundle.py build/bundles/colonnade-*-ZCU104-simulation-only.tar.gz
+	$(BUNDLE_CHECK)/bin/python -I sim/campaigns/bundle.py build/bundles/colonnade-*-ZCU104-simulation-only.tar.gz
 
 .PHONY: help setup setup-train demo test figures sim prove test-pynq301 bench evaluate boards bitstream resources bundle test-bundle

