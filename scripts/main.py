@@ -10,6 +10,7 @@ VERBS = (
     "demo",
     "copy",
     "verify",
+    "soak",
     "ids",
     "simulate",
     "bench",
@@ -22,6 +23,7 @@ VERBS = (
     "show",
     "boards",
     "bitstream",
+    "resources",
     "bundle",
     "figures",
 )

@@ -33,7 +33,7 @@ def command(
     from rich.progress import track
     from rich.table import Table
 
-    from hw.flow.resource_table import FAMILIES, Row, largest_error, markdown, measure
+    from hw.flow.resource_table import FAMILIES, Row, largest_error, markdown, measure, stage_rows
     from hw.flow.tools import FlowError
     from hw.flow.unit_catalog import all_units
     from scripts.figures import REPORTS, record
@@ -46,6 +46,7 @@ def command(
     rows: list[Row] = []
     try:
         for unit in track(units, description="synthesis", console=notes, transient=True):
+            rows += stage_rows(unit) if unit.pipeline is not None else []
             rows.append(measure(unit, place=place))
     except (FlowError, RuntimeError) as error:
         notes.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)

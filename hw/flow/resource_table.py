@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,20 @@ from amaranth.back import rtlil
 
 from hw import resources
 from hw.boards.catalog import board_named
+from hw.dataflow.estimate import estimate, total
 from hw.flow import ecp5
 from hw.flow.area_check import check_area
 from hw.flow.cache import BuildCache, content_key
 from hw.flow.harness import Harness
 from hw.flow.unit_catalog import Unit
-from hw.resources import Area
+from hw.resources import Area, without_brackets
 
-__all__ = ["FAMILIES", "Row", "largest_error", "markdown", "measure"]
+__all__ = ["FAMILIES", "Row", "largest_error", "markdown", "measure", "stage_rows"]
 
 #: Zynq-7000, UltraScale+, ECP5.
 FAMILIES = ("xc7", "xcup", "ecp5")
 STATISTICS = "cells.json"
+LOADER = "loader and control"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,15 +57,15 @@ def measure(
     *,
     families: Iterable[str] = FAMILIES,
     place: bool = True,
-    estimate: Callable[[Unit], float | None] | None = None,
     cache: BuildCache | None = None,
     build_folder: Path | None = None,
 ) -> Row:
     """Synthesise `unit`, or take what is kept of it; refuse one that lost its weights."""
     cache = cache or BuildCache()
     areas = {family: _area(unit, family, cache, build_folder) for family in families}
-    expected = estimate(unit) if estimate else None
-    if expected is not None:
+    expected = None
+    if unit.pipeline is not None:
+        expected = total(estimate(unit.pipeline)).lut
         check_area(unit.name, synthesised=areas["xc7"].lut, estimated=expected)
     placed = None
     if place and unit.placed:
@@ -86,7 +89,7 @@ def measure(
 
 
 def _area(unit: Unit, family: str, cache: BuildCache, build_folder: Path | None) -> Area:
-    text = rtlil.convert(unit.make(), emit_src=False)
+    text = without_brackets(rtlil.convert(unit.make(), emit_src=False))
     if family == "ecp5":
         log = (build_folder or Path("build")) / "logs" / "resources" / f"{unit.name}.log"
         folder = ecp5.synthesise(text, ecp5.SYNTHESIS, cache=cache, log=log.absolute()).path
@@ -115,9 +118,61 @@ def ecp5_area(cells: dict[str, int]) -> Area:
     )
 
 
+def stage_rows(unit: Unit, *, cache: BuildCache | None = None, build_folder: Path | None = None) -> list[Row]:
+    """A row for each stage of a Judge: its modules are synthesised one by one."""
+    assert unit.pipeline is not None
+    cache = cache or BuildCache()
+    text = without_brackets(rtlil.convert(unit.make(), emit_src=False))
+    modules = re.findall(r"^module \\(top\.loader|top\.pipeline\.\w+)$", text, re.M)
+    log = (build_folder or Path("build")) / "logs" / "resources" / f"{unit.name}-stages.log"
+    areas: dict[str, dict[str, Area]] = {}
+    for family in FAMILIES:
+        script = _stage_script(modules, family)
+        folder = ecp5.synthesise(text, script, cache=cache, log=log.absolute()).path
+        for module in modules:
+            cells = ecp5.cell_counts(folder / f"{module}.json")
+            area = ecp5_area(cells) if family == "ecp5" else Area.of_cells(cells)
+            of_stage = areas.setdefault(_stage_of(module), {})
+            of_stage[family] = _sum(of_stage[family], area) if family in of_stage else area
+    rows = []
+    for line in estimate(unit.pipeline):
+        name = f"{unit.name}: {line.name}"
+        check_area(name, synthesised=areas[line.name]["xc7"].lut, estimated=line.lut)
+        rows.append(Row(name=name, group=unit.group, areas=areas[line.name], estimate_lut=line.lut))
+    return rows
+
+
+def _sum(one: Area, other: Area) -> Area:
+    return Area(
+        **{field.name: getattr(one, field.name) + getattr(other, field.name) for field in fields(Area)}
+    )
+
+
+def _stage_script(modules: list[str], family: str) -> str:
+    synthesis = "synth_ecp5 -abc9" if family == "ecp5" else f"synth_xilinx -family {family} -flatten -noiopad"
+    lines = ["read_rtlil top.il", "design -save all"]
+    for module in modules:
+        lines += ["design -load all", f"{synthesis} -top {module}", f"tee -q -o {module}.json stat -json"]
+    # What `ecp5.synthesise` looks for at the end.
+    lines += ["write_json top.json", "tee -q -o stat.json stat -json"]
+    return "\n".join(lines) + "\n"
+
+
+def _stage_of(module: str) -> str:
+    """The stage of a module, as the estimate calls it."""
+    unit = module.rsplit(".", 1)[1]
+    layer = re.fullmatch(r"(?:dense|regroup|repeat|threshold)(\d+)", unit)
+    if layer:
+        return f"layer {layer[1]}"
+    return "window" if unit.startswith("window") else {"arg_max": "verdict"}.get(unit, LOADER)
+
+
 def largest_error(rows: Iterable[Row]) -> float | None:
-    """The worst of the estimates, as a fraction; None where there are none."""
-    errors = [abs(row.error) for row in rows if row.error is not None]
+    """The worst of the estimates of layers and networks, as a fraction; None where there are none.
+
+    The loader stands in the table and not in here: it is one size, which no folding chooses.
+    """
+    errors = [abs(row.error) for row in rows if row.error is not None and not row.name.endswith(LOADER)]
     return max(errors) if errors else None
 
 

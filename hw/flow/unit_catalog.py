@@ -15,16 +15,14 @@ from hw.bus.reader import Reader
 from hw.bus.writer import Writer
 from hw.can.guard import Guard
 from hw.can.receiver import Receiver
-from hw.dataflow.folded_dense import FoldedDense
 from hw.dataflow.folding import fold
 from hw.dataflow.judge import Judge
-from hw.dataflow.window_layer import WindowLayer
 from hw.overlay.catalog import OVERLAYS
 from hw.overlay.description import CONTROL_ADDR_BITS, INTERRUPTS, REGISTERS
 from hw.overlay.standalone_ids import StandaloneIds
 from hw.stream.fifo import Fifo
 from hw.stream.skid_buffer import SkidBuffer
-from models.program import Program, load
+from models.program import load
 from models.program.pipeline_shape import PipelineShape
 
 __all__ = ["ZOO", "Unit", "all_units"]
@@ -42,7 +40,7 @@ class Unit:
     name: str
     make: Callable[[], wiring.Component]
     group: str  #: heading that it stands under
-    stage: tuple[PipelineShape, str] | None = None  #: pipeline and stage that an estimate exists for
+    pipeline: PipelineShape | None = None  #: of a Judge, whose stages are estimated one by one
     placed: bool = False  #: whether it is worth placing and routing
     peer: str = ""  #: published figure to put beside it
 
@@ -83,44 +81,27 @@ def _plumbing() -> Iterator[Unit]:
     )
 
 
-def folded(path: Path) -> tuple[Program, PipelineShape]:
+def folded(path: Path) -> PipelineShape:
     """A network of the zoo in the folding of the overlay."""
     encoding = json.loads(path.with_suffix(".json").read_text())["encoding"]
     program = load(path, style="thresholds")
     value_bits, value_cycles, judge_cycles = FOLDINGS[encoding["kind"]]
-    shape = fold(
+    return fold(
         program,
         judge_cycles=judge_cycles,
         slots=encoding["window"],
         value_bits=value_bits,
         value_cycles=value_cycles,
     )
-    return program, shape
 
 
 def _network(path: Path) -> Iterator[Unit]:
     name = path.stem.removeprefix("can_ids_")
-    _, shape = folded(path)
-    window, group = shape.window, f"network {name}"
-    assert window is not None
+    shape = folded(path)
     yield Unit(
-        name=f"{name}: window, {window.slots} x {window.features} to {window.units}",
-        make=lambda: WindowLayer(shape=window, banks=shape.banks),
-        group=group,
-        stage=(shape, "window"),
-    )
-    for index, layer in enumerate(shape.layers):
-        bank = layer.banks(index)[0].name
-        yield Unit(
-            name=f"{name}: dense {layer.inputs} to {layer.outputs}, {layer.simd} x {layer.pe} lanes",
-            make=lambda layer=layer, bank=bank: FoldedDense(shape=layer, banks=shape.banks, bank=bank),
-            group=group,
-            stage=(shape, f"layer {index}"),
-        )
-    yield Unit(
-        name=f"{name}: judge, all stages and the loader",
+        name=f"{name}, judge",
         make=lambda: Judge(shape=shape),
-        group=group,
-        stage=(shape, "judge"),
+        group=f"network {name}",
+        pipeline=shape,
         placed=name == "ours",
     )

@@ -52,8 +52,9 @@ def run_demos(overlays: Path) -> list[str]:
 
 
 if __name__ == "__main__":
+    bundle = Path(sys.argv[1]).resolve()
     with tempfile.TemporaryDirectory() as folder:
-        demos = run_demos(install(Path(sys.argv[1]).resolve(), Path(folder)))
+        demos = run_demos(install(bundle, Path(folder)))
     if not demos:
         raise SystemExit("the bundle holds no overlay with a demo")
-    sys.stdout.write(f"installed from {Path(sys.argv[1]).name}, demos run: {', '.join(demos)}\n")
+    sys.stdout.write(f"installed from {bundle.name}, demos run: {', '.join(demos)}\n")
