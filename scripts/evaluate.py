@@ -67,7 +67,7 @@ def _evaluate(console: object, models: list[CanModel], exact: bool, out: Path, d
         figures |= model_figures(one, judgements)
         rows += [_row(judgement) for judgement in judgements]
         curves += _pictures(one, judgements, out)
-        if one.name in ("ours", "generated") and "can_ids.golden_windows_per_s" not in figures:
+        if one.name == "ours" or "can_ids.golden_windows_per_s" not in figures:
             figures["can_ids.golden_windows_per_s"] = golden_windows_per_second(one, captures[0].frames)
         if exact:
             figures |= _exact(console, one, captures)
