@@ -190,11 +190,15 @@ class Overlay(wiring.Component):
 
     def _elaborate_reset(self, m: Module, shell: OverlayShell, datapath_reset: Signal) -> None:
         bank = shell.registers
+        # A register between the buses' being idle and the reset of everything: with `flush`, idle stays idle,
+        # and the way from a bus through `idle` to each register would limit the clock.
+        settled = Signal()
+        m.d.sync += settled.eq(shell.flush & shell.idle)
         with m.If(bank.soft_reset):
-            m.d.sync += shell.flush.eq(1)
-        with m.Elif(shell.flush & shell.idle):
+            m.d.sync += [shell.flush.eq(1), settled.eq(0)]
+        with m.Elif(settled):
             m.d.comb += datapath_reset.eq(1)
-            m.d.sync += shell.flush.eq(0)
+            m.d.sync += [shell.flush.eq(0), settled.eq(0)]
         m.d.comb += [
             bank.clear.eq(datapath_reset),
             bank.status_resetting.eq(bank.soft_reset | shell.flush),
