@@ -24,7 +24,9 @@ from sim.can_bus import BusFrame, Waveform, frame_bits, idle
 
 __all__ = ["IdsBench", "PinRun", "bus_frames", "mismatches"]
 
-INTEGRATION_BITS = 12
+#: Recessive bits that bring every receiver in step, whatever was before.
+INTEGRATION_BITS = 18
+NOISE_PIECES = 100
 
 
 @dataclass(frozen=True)
@@ -67,20 +69,20 @@ class IdsBench:
 
     def __init__(self, *, model: Path = MODEL, bit_rate: float = 1e6, flavour: str = "zynqmp", **overlay):
         self._model = load_model(model)
-        self._bit_rate = bit_rate
+        self.bit_rate = bit_rate
         gateware = IdsOverlay(model=model, **overlay)
         self._shape = gateware.shape
         self._session = simulated_board(
             gateware, flavour=flavour, budget_cycles=100_000_000, access_cycles=500
         )
-        self._rule = AlertRule(classes=tuple(range(1, len(self._model.classes))), threshold=1)
+        self.rule = AlertRule(classes=tuple(range(1, len(self._model.classes))), threshold=1)
 
     def __enter__(self) -> IdsBench:
         self.board: SimulatedBoard = self._session.__enter__()
         self.ids: Ids = Overlay(self.board.bitfile).ids
         self.ids.open(chunk_frames=8192)
-        self.ids.alert_on(self._rule.classes, threshold=self._rule.threshold)
-        self._golden = GoldenBoard(self._model, self._rule)
+        self.ids.alert_on(self.rule.classes, threshold=self.rule.threshold)
+        self._golden = GoldenBoard(self._model, self.rule)
         return self
 
     def __exit__(self, *failure) -> None:
@@ -129,7 +131,7 @@ class IdsBench:
     def check_pins(self, frames: Frames, *, clock_error: float = 0.0, chunk: int = 200) -> PinRun:
         """Send frames bit by bit over `can_rx`, at the shortest distance, and judge what the overlay says."""
         self._start_afresh()
-        self.ids.listen(self._bit_rate)
+        self.ids.listen(self.bit_rate)
         wrong = 0
         for start in range(0, len(frames), chunk):
             part = frames[start : start + chunk]
@@ -137,10 +139,15 @@ class IdsBench:
         self.ids.stop_listening()
         return PinRun(len(frames), wrong, self.ids.latency_cycles_max)
 
-    def hear(self, frames: Frames, *, clock_error: float = 0.0) -> Verdicts:
-        """Play frames on the pin, and take the records that they leave in the ring."""
-        timing = BitTiming.for_rate(self.ids.clock_hz, self._bit_rate)
+    def hear(
+        self, frames: Frames, *, clock_error: float = 0.0, noise: np.random.Generator | None = None
+    ) -> Verdicts:
+        """Play frames on the pin, after levels of random lengths if asked for, and take their records."""
+        timing = BitTiming.for_rate(self.ids.clock_hz, self.bit_rate)
         wave = Waveform(cycles_per_bit=timing.cycles_per_bit, clock_error=clock_error)
+        if noise is not None:
+            for level in noise.integers(2, size=NOISE_PIECES):
+                wave.hold(int(level), float(noise.integers(1, 3 * timing.cycles_per_bit)))
         wave.send(idle(INTEGRATION_BITS))
         for frame in bus_frames(frames):
             wave.send(frame_bits(frame)).send(idle())
