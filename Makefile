@@ -59,6 +59,12 @@ PYTHON301 ?= $(shell for python in python3.10 python3.11; do $$python -m venv --
 test-pynq301: .venv-pynq301/stamp  ## repeat the board tests with pynq 3.0.1, as boards pin it
 	.venv-pynq301/bin/python -m pytest tests/sim/board tests/host/test_overlays.py tests/host/test_copy.py
 
+verify: setup  ## the ids overlay against the golden model on every capture: over a million frames, many minutes
+	$(COLONNADE) verify ids
+
+soak: setup  ## a million frames of stalls, bus errors, model changes and resets; many minutes
+	$(COLONNADE) soak
+
 bench: setup  ## speed of the simulated board beside cocotb
 	$(COLONNADE) bench
 
@@ -89,4 +95,4 @@ test-bundle: setup  ## install a bundle into a fresh environment with a board's 
 	$(BUNDLE_CHECK)/bin/pip install --quiet --disable-pip-version-check --requirement requirements-pynq301.txt
 	$(BUNDLE_CHECK)/bin/python -I sim/campaigns/bundle.py build/bundles/colonnade-*-ZCU104-simulation-only.tar.gz
 
-.PHONY: help setup setup-train demo test figures sim prove test-pynq301 bench evaluate boards bitstream resources bundle test-bundle
+.PHONY: help setup setup-train demo test figures sim prove verify soak test-pynq301 bench evaluate boards bitstream resources bundle test-bundle

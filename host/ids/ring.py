@@ -25,11 +25,7 @@ class Ring:
             raise ValueError(f"the ring holds a power of two of records, not {records!r}")
         self.records = records
         self._ip = ip
-        nbytes = records * VERDICT.itemsize
-        # The overlay counts within the ring by its low address bits, so it lies at a multiple of its size.
-        self._allocated = allocate(2 * nbytes, np.uint8)
-        start = -self._allocated.device_address % nbytes
-        self._memory = self._allocated[start : start + nbytes]
+        self._memory = allocate(records * VERDICT.itemsize, np.uint8)
         self._view = np.asarray(self._memory).view(VERDICT)
         self._tail = 0
         self._memory.flush()  # no stale line of the cache may be written over what the overlay writes
@@ -78,5 +74,4 @@ class Ring:
 
     def free(self) -> None:
         self._view = np.zeros(0, VERDICT)
-        self._memory = self._allocated[:0]
-        self._allocated.freebuffer()
+        self._memory.freebuffer()
