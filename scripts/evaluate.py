@@ -22,11 +22,13 @@ ROOT = Path(__file__).parents[1]
 
 
 def command(
-    network: str = typer.Argument("can_ids", help="What to evaluate: `can_ids`."),
+    network: str = typer.Argument("can_ids", help="What to evaluate: `can_ids` or `detector`."),
     model: list[str] = typer.Option([], help="Names from the zoo or paths of .onnx files; all if left out."),
     exact: bool = typer.Option(False, help="Compare torch, QONNX executor and integer program as well."),
-    out: Path = typer.Option(ROOT / "build" / "reports" / "can_ids", help="Folder for table and plots."),
-    data: Path | None = typer.Option(None, help="Data folder; without one, generated traffic is judged."),
+    sensitivity: bool = typer.Option(False, help="Detector: what fewer terms and bits would cost."),
+    side: int = typer.Option(512, help="Detector: side of the input, a multiple of 32."),
+    out: Path | None = typer.Option(None, help="Folder for table and plots; else build/reports/<network>."),
+    data: Path | None = typer.Option(None, help="Data folder; without one, generated material is judged."),
 ) -> None:
     """Print accuracy per class and capture, and write it as JSON with confusion matrices and ROC.
 
@@ -38,9 +40,23 @@ def command(
 
     # In a file or a pipe, a terminal's 80 columns would cut the figures.
     console = Console(width=None if sys.stdout.isatty() else 120)
-    if network != "can_ids":
-        raise typer.BadParameter(f"there is an evaluation of 'can_ids' only, not of {network!r}")
+    if network not in ("can_ids", "detector"):
+        raise typer.BadParameter(f"there are evaluations of 'can_ids' and 'detector', not of {network!r}")
+    out = out or ROOT / "build" / "reports" / network
     try:
+        if network == "detector":
+            from scripts.detector import evaluate_detector
+
+            evaluate_detector(
+                console,
+                names=model,
+                exact=exact,
+                sensitivity=sensitivity,
+                side=side,
+                out=out,
+                data=data,
+            )
+            return
         models = [load_model(name) for name in model or model_names()]
         _evaluate(console, models, exact, out, data)
     except (ValueError, FileNotFoundError) as error:

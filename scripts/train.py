@@ -11,8 +11,11 @@ ROOT = Path(__file__).parents[1]
 
 
 def command(
-    network: str = typer.Argument("can_ids", help="What to train: `can_ids`."),
-    model: str = typer.Option("ours", help="Recipe: published, ours, gear, peer or generated."),
+    network: str = typer.Argument("can_ids", help="What to train: `can_ids` or `detector`."),
+    model: str | None = typer.Option(
+        None,
+        help="Recipe; can_ids: published, ours, gear, peer, generated; detector: nano_two, nano, generated.",
+    ),
     capture: Path | None = typer.Option(None, help="A benign capture of your vehicle; attacks are injected."),
     steps: int | None = typer.Option(None, help="Batches; the recipe's own number if left out."),
     seed: int | None = typer.Option(None, help="Seed of weights and batches; the recipe's own if left out."),
@@ -27,10 +30,25 @@ def command(
     from rich.console import Console
 
     console = Console()
-    if network != "can_ids":
-        raise typer.BadParameter(f"there is a training for 'can_ids' only, not for {network!r}")
+    if network not in ("can_ids", "detector"):
+        raise typer.BadParameter(f"there are trainings for 'can_ids' and 'detector', not for {network!r}")
     try:
-        _train_can_ids(console, model, capture, steps, seed, out, resume, data)
+        if network == "detector":
+            if capture is not None:
+                raise ValueError("a capture is of CAN traffic; the detector trains on pictures (--data)")
+            from scripts.detector import train_detector
+
+            train_detector(
+                console,
+                name=model or "nano_two",
+                steps=steps,
+                seed=seed,
+                out=out,
+                resume=resume,
+                data=data,
+            )
+            return
+        _train_can_ids(console, model or "ours", capture, steps, seed, out, resume, data)
     except (ValueError, FileNotFoundError) as error:
         console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None

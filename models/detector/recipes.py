@@ -1,0 +1,90 @@
+"""How each detector is trained: configuration as data."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+from models.detector.augment import Augmentation
+from models.detector.topology import Topology, yolox_nano
+
+__all__ = ["RECIPES", "Recipe"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    name: str
+    topology: Topology
+    #: "yolox" starts at YOLOX-Nano's COCO weights and learns from it; "random" learns from labels alone.
+    start: str = "yolox"
+    float_steps: int  #: with clipped rectifiers, before anything is rounded
+    shift_steps: int  #: with shift weights and rounded activations
+    batch: int = 8
+    #: Adam's steps are this share of each layer's own root mean square.
+    learning_rate: float = 3e-4
+    shift_learning_rate: float = 3e-4
+    teacher_weight: float = 1.0
+    feature_weight: float = 1.0
+    label_weight: float = 0.1
+    held_out: int = 10  #: one picture in so many of the train split chooses the weights that are kept
+    check_pictures: int = 100
+    check_every: int = 200
+    check_side: int = 416
+    seed: int = 0
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        if self.start not in ("yolox", "random"):
+            raise ValueError(f"recipe {self.name!r}: start must be 'yolox' or 'random', not {self.start!r}")
+        for side in (*self.augmentation.sides, self.check_side):
+            if side % 32:
+                raise ValueError(f"recipe {self.name!r}: sides must be multiples of 32, not {side!r}")
+
+    @property
+    def steps(self) -> int:
+        return self.float_steps + self.shift_steps
+
+    def with_steps(self, steps: int) -> Recipe:
+        """Another length, in the same proportion of the two stages."""
+        if steps < 2:
+            raise ValueError(f"recipe {self.name!r}: there must be at least 2 steps, not {steps!r}")
+        floating = max(1, steps * self.float_steps // self.steps)
+        return self.replace(float_steps=floating, shift_steps=steps - floating)
+
+    def replace(self, **changes: Any) -> Recipe:
+        given = {name: value for name, value in changes.items() if value is not None}
+        return dataclasses.replace(self, **given)
+
+
+_NANO = yolox_nano()
+_EVERY_LAYER = tuple(node.name for node in _NANO.weighted)
+
+RECIPES = {
+    one.name: one
+    for one in (
+        #: One power of two a weight, four bits: needs hours on a few cores.
+        Recipe(name="nano", topology=_NANO, float_steps=3000, shift_steps=9000, shift_learning_rate=2e-3),
+        #: Two powers a weight, at twice the lanes: good within an hour.
+        Recipe(
+            name="nano_two",
+            topology=_NANO.with_two_terms(*_EVERY_LAYER),
+            float_steps=100,
+            shift_steps=300,
+            check_every=100,
+        ),
+        Recipe(
+            name="generated",
+            topology=yolox_nano(width=4),
+            start="random",
+            float_steps=1200,
+            shift_steps=400,
+            batch=16,
+            learning_rate=1e-2,
+            shift_learning_rate=3e-3,
+            label_weight=1.0,
+            check_side=128,
+            augmentation=Augmentation(sides=(128,), scales=(0.9, 1.1), mosaic=0.0),
+        ),
+    )
+}
