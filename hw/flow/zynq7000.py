@@ -170,9 +170,9 @@ def _pack(folder: Path, fasm: Path, part: str, log) -> None:
     assert XRAY.path is not None
     family = XRAY.path / "zynq7"
     (folder / "top.fasm").write_bytes(fasm.read_bytes())
-    frames = ["--db-root", family, "--part", part, "top.fasm", "top.frames"]
+    frames: list[str | Path] = ["--db-root", family, "--part", part, "top.fasm", "top.frames"]
     run(FASM_TO_FRAMES, frames, folder=folder, log=log("frames"))
-    pack = ["--part_file", family / part / "part.yaml", "--part_name", part]
+    pack: list[str | Path] = ["--part_file", family / part / "part.yaml", "--part_name", part]
     pack += ["--frm_file", "top.frames", "--output_file", "top.bit"]
     run(FRAMES_TO_BIT, pack, folder=folder, log=log("pack"))
     if not (folder / "top.bit").is_file():

@@ -30,13 +30,15 @@ def cli(tmp_path, monkeypatch):
 def quick(monkeypatch):
     """Place-and-route that takes no time, at a speed of our choice."""
 
-    def fake(reached_mhz=120.0, cells=None, raised=None):
+    def fake(*reached_mhz, cells=None, raised=None):
+        speeds = iter(reached_mhz or [120.0])
+
         def build(system, **_):
             if raised is not None:
                 raise raised
             placed = Placed(
                 requested_mhz=100,
-                reached_mhz=reached_mhz,
+                reached_mhz=next(speeds),
                 critical_path=("system.receiver.left",),
                 critical_ns=9.0,
                 logic_ns=3.0,
@@ -86,12 +88,19 @@ def test_what_cannot_be_built_is_one_clear_line(cli, options, complaint, tmp_pat
 
 
 def test_a_clock_that_is_missed_delivers_nothing(cli, quick, tmp_path):
-    quick(reached_mhz=88.5)
+    quick(70.0, 99.9, 88.5)
     result = cli("--board", "ulx3s")
     assert result.exit_code == 1
     assert "reached 88.5 MHz" in result.output
     assert "--clock-mhz 85" in result.output
     assert not list((tmp_path / "build").rglob("*.bit"))
+
+
+def test_an_unlucky_placement_is_tried_again(cli, quick):
+    quick(99.9, 101.0)
+    result = cli("--board", "ulx3s")
+    assert result.exit_code == 0, result.output
+    assert "reached 101.0 MHz" in result.output
 
 
 def test_lost_weights_are_found_out(cli, quick):
