@@ -69,7 +69,7 @@ RECIPES = {
         name="gear",
         topology=replace(OURS.topology, classes=CLASSES_WITH_GEAR),
         sampling=replace(PER_FRAME, mixture=GEAR_MIXTURE),
-        seed=1,  # seed 0 raises fifty times the false alarms on the stretch that nothing else uses
+        seed=1,  # seed 0 gives five times the false alarms; see docs/can_ids.md on seeds
     ),
     #: The network that reference/ compares tools on: small, published encoding.
     "peer": Recipe(
