@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement, product
+from math import inf
 
 from hw.dataflow.arg_max import ArgMax
 from hw.dataflow.folded_dense import FoldedDense
@@ -60,11 +61,10 @@ def fold(
         window = _window(layers[0], slots=slots, value_bits=value_bits, value_cycles=value_cycles)
         layers = layers[1:]
     best = _least(layers, window, judge_cycles)
-    if best is None:
-        fastest = verdict_cycles(_shape(layers, window, [max(_choices(layer)) for layer in layers]))
+    if (actual := verdict_cycles(best)) > judge_cycles:
         raise ValueError(
-            f"program {program.name!r} cannot be judged within {judge_cycles} cycles: with all lanes that "
-            f"the folding allows it takes {fastest}; allow more cycles, or use unrolled stages"
+            f"program {program.name!r} cannot be judged within {judge_cycles} cycles: the fastest folding "
+            f"takes {actual}; allow more cycles, or use unrolled stages"
         )
     return best
 
@@ -140,7 +140,7 @@ def _shape(layers: Sequence[Layer], window: WindowShape | None, products: Sequen
     return PipelineShape(layers=tuple(shapes), window=window)
 
 
-def _least(layers: Sequence[Layer], window: WindowShape | None, judge_cycles: int) -> PipelineShape | None:
+def _least(layers: Sequence[Layer], window: WindowShape | None, judge_cycles: int) -> PipelineShape:
     """Start with one product a cycle and widen, again and again, where a lane buys the most cycles."""
     choices = [_choices(layer) for layer in layers]
     at = [0] * len(layers)
@@ -148,22 +148,26 @@ def _least(layers: Sequence[Layer], window: WindowShape | None, judge_cycles: in
     def shape_of(at: Sequence[int]) -> PipelineShape:
         return _shape(layers, window, [options[index] for options, index in zip(choices, at, strict=True)])
 
-    shape = shape_of(at)
-    while (now := verdict_cycles(shape)) > judge_cycles:
+    def cycles_of(at: Sequence[int]) -> float:
+        try:
+            return verdict_cycles(shape_of(at))
+        except ValueError:  # lanes that do not fit those of the layer before
+            return inf
+
+    while (now := cycles_of(at)) > judge_cycles:
         steps = []
         for layer in range(len(layers)):
             for further in range(at[layer] + 1, len(choices[layer])):
                 wider = [*at]
                 wider[layer] = further
-                gain = now - verdict_cycles(shape_of(wider))
+                gain = now - cycles_of(wider)
                 added = choices[layer][further] - choices[layer][at[layer]]
                 if gain > 0:
                     steps.append((gain / added, wider))
         if not steps:
-            return None
+            return shape_of(at)
         at = max(steps)[1]
-        shape = shape_of(at)
-    return shape_of(_exchanged(at, choices, lambda at: verdict_cycles(shape_of(at)) <= judge_cycles))
+    return shape_of(_exchanged(at, choices, lambda at: cycles_of(at) <= judge_cycles))
 
 
 def _exchanged(

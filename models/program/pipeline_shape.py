@@ -259,6 +259,12 @@ class PipelineShape:
                         f"layer {index} reads {layer.inputs} values up to {layer.input_max}, but the layer "
                         f"before it makes {made} up to {before.levels}"
                     )
+            lanes = before.emit_lanes if isinstance(before, WindowShape) else before.pe if before else None
+            if lanes and max(lanes, layer.simd) % min(lanes, layer.simd):
+                raise ValueError(
+                    f"layer {index} takes {layer.simd} inputs at once and {lanes} come at once; one number "
+                    "must divide the other"
+                )
             before = layer
 
     @property

@@ -16,8 +16,8 @@ def test_estimates_are_near_what_synthesis_makes(random_program, kind):
         shape = fold(program, judge_cycles=100, slots=2, value_cycles=16)
         made = area(Judge(shape=shape, program=program, model_hash=1))
     else:
-        program = random_program((16, 16, 8, 3), bits=2)
-        shape = fold(program, judge_cycles=150)
+        program = random_program((16, 8, 3), bits=2)
+        shape = fold(program, judge_cycles=70)
         made = area(FoldedPipeline(shape=shape, program=program))
     expected = total(estimate(shape, loader=kind == "judge"))
     assert made.dsp == 0

@@ -91,7 +91,7 @@ def test_programs_of_another_form_are_refused_by_the_layer_s_name():
 
 def test_deadlines_that_cannot_be_met_are_refused(random_program):
     program = random_program((24, 12, 8, 3))
-    with pytest.raises(ValueError, match=r"cannot be judged within 9 cycles: .* it takes \d+"):
+    with pytest.raises(ValueError, match=r"cannot be judged within 9 cycles: the fastest folding takes \d+"):
         fold(program, judge_cycles=9)
     with pytest.raises(ValueError, match="cannot take a value within 1 cycles, at best within 3"):
         fold(program, judge_cycles=99, slots=3, value_cycles=1)

@@ -158,25 +158,36 @@ def two_programs(random_program):
 
 def test_new_weights_replace_the_old_at_run_time(two_programs):
     first, second, shape = two_programs
-    events = [e for e in frames(shape, 12, np.random.default_rng(1)) if e["kind"] is not EventKind.JUDGE]
-    events.append(event(EventKind.JUDGE))
-    judge = Judge(shape=shape, program=first, model_hash=7)
-    expected = [Judge(shape=shape, program=one, model_hash=1).compute(events)[0]["decision"]
-                for one in (first, second)]  # fmt: skip
-    assert expected[0] != expected[1]
+    new, judge = (Judge(shape=shape, program=one, model_hash=7) for one in (second, first))
+    rng = np.random.default_rng(1)
+    one, other, third = (
+        [event(EventKind.VALUE, index, 1) for index in rng.permutation(8)[:5].tolist()] for _ in range(3)
+    )
+    commit, verdict = event(EventKind.COMMIT), event(EventKind.JUDGE)
+    before = [*one, commit, *other, verdict]
+    after = [*third, verdict]
+
+    def logits(twin, events):
+        return twin.compute(events)[-1]["decision"]
+
+    # A frame left over in the window, of the old weights or half of them, would show.
+    assert logits(new, after) not in (
+        logits(new, [*one, commit, *after]),
+        logits(new, [*other, commit, *after]),
+    )
 
     async def case(board):
-        await board.put([event(EventKind.DISCARD), *events])
-        assert await board.verdict() == (1, expected[0])
+        await board.put(before)
+        assert await board.verdict() == (1, logits(judge, before))
         await board.send(image(second, shape, model_hash=0x1234_5678_9ABC_DEF0))
         assert board.status == ["weights_valid"]
         assert board.ctx.get(judge.model_hash) == 0x1234_5678_9ABC_DEF0
         assert board.ctx.get(judge.shape_hash) == shape.digest
         # That frame began with the old weights: it is not judged, nor does it enter the window.
-        await board.put([event(EventKind.VALUE, 1, 1), event(EventKind.JUDGE)])
+        await board.put([*third, verdict])
         assert (await board.verdict())[0] == 0
-        await board.put([event(EventKind.COMMIT), *events])
-        assert await board.verdict() == (1, expected[1])
+        await board.put([commit, *after])
+        assert await board.verdict() == (1, logits(new, after))
 
     Board(judge, case)
 
@@ -211,6 +222,28 @@ def test_a_verdict_in_flight_while_weights_are_loaded_is_none(two_programs):
         await board.send(image(second, shape, model_hash=1)[16:])
         assert (await board.verdict())[0] == 0
         assert board.status == ["weights_valid"]
+
+    Board(Judge(shape=shape, program=first, model_hash=1), case)
+
+
+def test_a_verdict_is_none_if_the_weights_change_before_it_is_ready(two_programs):
+    first, second, shape = two_programs
+
+    async def case(board):
+        ctx, judge = board.ctx, board.judge
+        words = image(second, shape, model_hash=1)
+        await board.send(words[:8])
+        # The third word, after which weights are not valid, is half in when the frame is judged.
+        ctx.set(judge.words.payload, int.from_bytes(words[8:12], "little"))
+        ctx.set(judge.words.valid, 1)
+        await ctx.tick().repeat(24)
+        await board.put([event(EventKind.JUDGE)])
+        assert board.status == ["weights_valid", "loading"]
+        await ctx.tick().repeat(8)
+        ctx.set(judge.words.valid, 0)
+        assert board.status == ["loading"]
+        assert not ctx.get(judge.verdicts.valid)
+        assert (await board.verdict())[0] == 0
 
     Board(Judge(shape=shape, program=first, model_hash=1), case)
 

@@ -135,6 +135,12 @@ def layer(**changes):
             lambda: PipelineShape(layers=(layer(outputs=2), layer(levels=0, pe=4))),
             "layer 1 reads 4 values up to 3, but the layer before it makes 2 up to 3",
         ),
+        (
+            lambda: PipelineShape(
+                layers=(layer(outputs=6, pe=3), layer(inputs=6, simd=2), layer(levels=0, pe=4))
+            ),
+            "layer 1 takes 2 inputs at once and 3 come at once; one number must divide the other",
+        ),
     ],
 )
 def test_impossible_shapes_are_refused(make, message):
