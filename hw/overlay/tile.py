@@ -1,0 +1,134 @@
+"""The `tile` overlay: the convolution engine behind registers, with its program and its maps in memory."""
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import wiring
+
+from hw.bus.reader import Reader
+from hw.bus.register_map import Access, Field, Register
+from hw.bus.writer import Writer
+from hw.overlay.base import Overlay, OverlayShell
+from hw.tile.engine import Engine
+from hw.tile.preset import Preset
+from hw.tile.preset import preset as named_preset
+from hw.tile.profile import EVENTS
+from hw.tile.share import ReadShare
+
+__all__ = ["TileOverlay"]
+
+
+class TileOverlay(Overlay):
+    """START runs the CODE_LENGTH bytes of instructions at CODE on the arena at ARENA.
+
+    `done` is raised once a job: when END was reached and everything is in memory, or when the engine halts at
+    an illegal instruction or an address beyond ARENA_LENGTH. After such a halt BUSY stays until a soft reset.
+    Bus errors are kept and the job goes on, with wrong data, to its end.
+    """
+
+    def __init__(self, *, preset: str | Preset = "sim", outstanding: int = 8):
+        self.preset = named_preset(preset) if isinstance(preset, str) else preset
+        self._outstanding = outstanding
+        super().__init__(
+            name="tile",
+            version=(1, 0),
+            memory_data_bits=self.preset.bus_bits,
+            errors=("instruction", "range", "read", "write"),
+            stalls=("load", "store", "drain"),
+            registers=_registers(),
+            parameters={"ENGINE": self.preset.name, "TARGET_HASH": f"0x{self.preset.target_hash}"},
+        )
+
+    def build(self, m: Module, shell: OverlayShell) -> None:
+        bus_bits = self.preset.bus_bits
+        m.submodules.engine = engine = Engine(self.preset)
+        m.submodules.code = code = Reader(data_bits=bus_bits, outstanding=4)
+        m.submodules.reader = reader = Reader(data_bits=bus_bits, outstanding=self._outstanding)
+        m.submodules.writer = writer = Writer(data_bits=bus_bits, outstanding=self._outstanding)
+        m.submodules.share = share = ReadShare(n=2, data_bits=bus_bits)
+        for index, each in enumerate((reader, code)):
+            wiring.connect(m, each.ar, share.readers[index].ar)
+            wiring.connect(m, each.r, share.readers[index].r)
+        for channel, unit in (("ar", share), ("r", share), ("aw", writer), ("w", writer), ("b", writer)):
+            wiring.connect(m, getattr(unit, channel), wiring.flipped(getattr(self.memory, channel)))
+        wiring.connect(m, code.data, engine.code)
+        wiring.connect(m, engine.read, reader.request)
+        wiring.connect(m, reader.data, engine.read_data)
+        wiring.connect(m, engine.write, writer.request)
+        wiring.connect(m, engine.write_data, writer.data)
+
+        registers = shell.registers
+        busy, start, halted = Signal(), Signal(), Signal()
+        m.d.comb += [
+            start.eq(registers.control_start & ~busy),
+            engine.start.eq(start),
+            engine.base.eq(Cat(registers.arena_lo, registers.arena_hi)),
+            engine.limit.eq(registers.arena_length),
+            engine.written.eq(writer.done),
+            code.request.payload.addr.eq(Cat(registers.code_lo, registers.code_hi)),
+            code.request.payload.length.eq(registers.code_length),
+        ]
+        with m.If(start):
+            m.d.sync += [busy.eq(1), code.request.valid.eq(1)]
+        with m.Elif(busy & engine.finished & ~halted):
+            m.d.sync += busy.eq(0)
+        with m.If(code.request.ready & code.request.valid):
+            m.d.sync += code.request.valid.eq(0)
+        stops = engine.illegal | engine.outside
+        with m.If(stops):
+            m.d.sync += halted.eq(1)
+        m.d.comb += [
+            shell.busy.eq(busy),
+            shell.idle.eq(code.idle & reader.idle & writer.idle & share.idle),
+            shell.progress.eq(engine.busy),
+            shell.interrupts["done"].eq((busy & engine.finished & ~halted) | stops),
+        ]
+        for each in (code, reader, writer):
+            m.d.comb += each.flush.eq(shell.flush)
+        self._report(m, shell, engine, code, reader, writer, busy)
+
+    def _report(self, m: Module, shell: OverlayShell, engine, code, reader, writer, busy: Signal) -> None:
+        registers = shell.registers
+        m.d.comb += [
+            shell.errors["instruction"].raised.eq(engine.illegal),
+            shell.errors["instruction"].addr.eq(engine.illegal_number << 5),
+            shell.errors["range"].raised.eq(engine.outside),
+            shell.errors["range"].addr.eq(engine.outside_addr),
+            shell.errors["read"].raised.eq(reader.error.valid | code.error.valid),
+            shell.errors["read"].addr.eq(reader.error.addr),
+            shell.errors["write"].raised.eq(writer.error.valid),
+            shell.errors["write"].addr.eq(writer.error.addr),
+            shell.stalls["load"].eq(busy & engine.wait_load),
+            shell.stalls["store"].eq(busy & engine.wait_store),
+            shell.stalls["drain"].eq(busy & engine.wait_drain),
+            engine.profile.entry.eq(registers.profile_entry),
+        ]
+        with m.If(code.error.valid):
+            m.d.comb += shell.errors["read"].addr.eq(code.error.addr)
+        for index, name in enumerate(EVENTS):
+            m.d.comb += getattr(registers, f"profile_{name}").eq(engine.profile.word[index])
+
+
+def _address(name: str, doc: str) -> tuple[Register, Register]:
+    return (
+        Register.word(f"{name}_LO", doc=f"{doc}, low word."),
+        Register.word(f"{name}_HI", bits=8, doc=f"{doc}, high word."),
+    )
+
+
+def _registers() -> tuple[Register, ...]:
+    start = Field(name="START", access=Access.PULSE, doc="Write 1: run the program.")
+    return (
+        Register(name="CONTROL", fields=(start,)),
+        *_address("CODE", "Address of the first instruction"),
+        Register.word("CODE_LENGTH", doc="Bytes of instructions."),
+        *_address("ARENA", "Address of the weights and maps"),
+        Register.word("ARENA_LENGTH", doc="Bytes of the arena; nothing beyond is read or written."),
+        Register.word("PROFILE_ENTRY", bits=8, doc="Layer whose counters the registers below show."),
+        *(
+            Register.word(
+                f"PROFILE_{name.upper()}",
+                access=Access.READ_ONLY,
+                doc=f"`{name}` from START to the layer's end.",
+            )
+            for name in EVENTS
+        ),
+    )

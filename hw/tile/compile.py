@@ -1,0 +1,125 @@
+"""A program becomes one binary: weights, instructions, and a header that says where everything lies."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from dataclasses import asdict, dataclass
+
+from hw.tile.lower import Buffer, Lowered, View, lower
+from hw.tile.preset import PRESETS, Preset
+from hw.tile.preset import preset as named_preset
+from hw.tile.schedule import LayerCost, schedule, tiling_of, weight_chunks
+from models.program import Program
+from models.program.ops import ProgramError
+
+__all__ = ["MAGIC", "Compiled", "compile_program"]
+
+MAGIC = b"COLNTILE"
+ALIGNMENT = 4096
+
+
+@dataclass
+class Compiled:
+    """A binary and what the compiler foresees of it."""
+
+    preset: Preset
+    binary: bytes
+    costs: list[LayerCost]
+    code: bytes
+    arena_bytes: int
+
+
+def compile_program(program: Program, preset: str | Preset = "z7020") -> Compiled:
+    """Refuses a layer that does not fit with its name, the limit, and the smallest preset that takes it."""
+    target = named_preset(preset) if isinstance(preset, str) else preset
+    lowered = lower(program, target)
+    sizes = _check_fit(program, lowered, target)
+    weights_end = -(-sizes // ALIGNMENT) * ALIGNMENT
+    arena = _place(lowered.buffers, target, weights_end)
+    result = schedule(lowered, target, weights_at=0)
+    code = b"".join(instruction.encode() for instruction in result.code)
+    header = {
+        "program": program.name,
+        "fingerprint": hashlib.sha256(code + result.weights).hexdigest(),
+        "engine": target.name,
+        "target_hash": target.target_hash,
+        "channels": target.channels,
+        "code_bytes": len(code),
+        "weight_bytes": len(result.weights),
+        "arena_bytes": arena,
+        "input": _view(lowered.input, program.input_shape, target),
+        "outputs": [
+            _view(view, program.tensors[output.tensor].shape, target) | {"shape": list(output.shape)}
+            for view, output in zip(lowered.outputs, program.outputs, strict=True)
+        ],
+        "layers": [_described(cost) for cost in result.costs],
+    }
+    text = json.dumps(header, sort_keys=True).encode()
+    payload = code + result.weights
+    body = MAGIC + len(text).to_bytes(4, "little") + text + payload
+    binary = body + zlib.crc32(body).to_bytes(4, "little")
+    return Compiled(target, binary, result.costs, code, arena)
+
+
+def _check_fit(program: Program, lowered: Lowered, preset: Preset) -> int:
+    """Bytes of all weights."""
+    total = 0
+    for layer in lowered.layers:
+        chunks = weight_chunks(layer, preset)
+        total += sum(len(chunk.data) for chunk in chunks)
+        found = tiling_of(layer, preset, chunks)
+        if isinstance(found, str):
+            other = _smallest(program, layer.name, preset)
+            remedy = (
+                f"the preset {other!r} takes it" if other else "no preset takes it: make the layer smaller"
+            )
+            raise ProgramError(
+                f"layer {layer.name!r} does not fit the engine {preset.name!r}: {found}; {remedy}"
+            )
+    return total
+
+
+def _smallest(program: Program, name: str, tried: Preset) -> str | None:
+    for other in PRESETS.values():
+        if other == tried:
+            continue
+        layers = [layer for layer in lower(program, other).layers if layer.name == name]
+        if all(not isinstance(tiling_of(layer, other, weight_chunks(layer, other)), str) for layer in layers):
+            return other.name
+    return None
+
+
+def _place(buffers: list[Buffer], preset: Preset, start: int) -> int:
+    """Give each buffer the lowest place that is free while it lives; return the end of the arena."""
+    placed: list[Buffer] = []
+    for buffer in sorted(buffers, key=lambda each: -each.nbytes(preset.channels)):
+        size, offset = buffer.nbytes(preset.channels), start
+        for other in sorted(placed, key=lambda each: each.offset):
+            if other.dies < buffer.born or buffer.dies < other.born:
+                continue
+            if offset + size <= other.offset:
+                break
+            offset = max(offset, other.offset + -(-other.nbytes(preset.channels) // 128) * 128)
+        buffer.offset = offset
+        placed.append(buffer)
+    return max(each.offset + -(-each.nbytes(preset.channels) // 128) * 128 for each in buffers)
+
+
+def _view(view: View, shape: tuple[int, ...], preset: Preset) -> dict:
+    planes = []
+    for plane in view.planes:
+        size = plane.buffer.height * plane.buffer.width * preset.channels
+        places = [plane.buffer.offset + index * size for index in (plane.index, *plane.high_bytes)]
+        planes.append({"bytes_at": places, "channels": list(plane.channels), "zero": plane.zero})
+    return {
+        "tensor": list(shape),
+        "height": view.height,
+        "width": view.width,
+        "planes": planes,
+    }
+
+
+def _described(cost: LayerCost) -> dict:
+    return asdict(cost)

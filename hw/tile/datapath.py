@@ -1,0 +1,205 @@
+"""The engine's memories and arithmetic: words read, products summed, results requantised into row slots."""
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.arith.requantise import Requantise
+from hw.arith.shift_lane import ShiftArray
+from hw.tile.preset import Preset
+from hw.tile.sequencer import BEAT, CONFIG
+
+__all__ = ["Datapath"]
+
+
+class Datapath(wiring.Component):
+    """Feature banks, weight memory, shift array, accumulators, maxima, requantisers and row slots.
+
+    A beat of the sequencer meets its words `READ_CYCLES` later and is in the results after `DRAIN_CYCLES`
+    (see `drain_cycles`); the results leave one pixel lane a cycle. No back-pressure: the sequencer sees to
+    it that there is room.
+    """
+
+    READ_CYCLES = 2
+
+    def __init__(self, preset: Preset):
+        self.preset = preset
+        self.array = ShiftArray(pixels=preset.pixels, channels=preset.channels)
+        super().__init__(
+            {
+                "bank_addr": In(data.ArrayLayout(16, preset.pixels)),
+                "bank_write": In(preset.pixels),
+                "bank_data": In(preset.bus_bits),
+                "weight_write_addr": In(16),
+                "weight_write": In(preset.weight_beats),
+                "feature_addr": In(16),
+                "weight_addr": In(16),
+                "beat": In(BEAT),
+                "config": In(CONFIG),
+                "row_ready": Out(1),
+                "slot_addr": In(range(preset.row_slots * preset.row_words)),
+                "slot_word": Out(preset.bus_bits),
+            }
+        )
+
+    @staticmethod
+    def drain_cycles(preset: Preset) -> int:
+        """From a beat to the results it completes, biases in place."""
+        return Datapath.READ_CYCLES + 2 + 1 + -(-preset.channels // 4) + 1
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.submodules.array = self.array
+        weights = self._memories(m)
+        beat = _later(m, self.beat, self.READ_CYCLES, "read")
+        pending = Signal(self.preset.channels * 32)
+        with m.If(beat.biases):
+            m.d.sync += pending.eq(weights)
+        late = _later(m, beat, self.array.latency_cycles, "array")
+        sums = self._accumulate(m, late)
+        greatest = self._greatest(m, late)
+        self._finish(m, _later(m, late, 1, "capture"), pending, sums, greatest)
+        return m
+
+    def _memories(self, m: Module):
+        """Connect the array's inputs; return the weight word as read."""
+        preset = self.preset
+        for p in range(preset.pixels):
+            bank = memory.Memory(shape=preset.bus_bits, depth=preset.feature_words, init=())
+            m.submodules[f"bank_{p}"] = bank
+            write, read = bank.write_port(), bank.read_port()
+            word = Signal(preset.bus_bits, name=f"feature_{p}", reset_less=True)
+            m.d.comb += [
+                write.addr.eq(self.bank_addr[p]),
+                write.en.eq(self.bank_write[p]),
+                write.data.eq(self.bank_data),
+                read.addr.eq(self.feature_addr),
+                read.en.eq(1),
+                self.array.x[p].as_value().eq(word),
+            ]
+            m.d.sync += word.eq(read.data)
+        parts = []
+        for index in range(preset.weight_beats):
+            part = memory.Memory(shape=preset.bus_bits, depth=preset.weight_words, init=())
+            m.submodules[f"weights_{index}"] = part
+            write, read = part.write_port(), part.read_port()
+            word = Signal(preset.bus_bits, name=f"weight_{index}", reset_less=True)
+            m.d.comb += [
+                write.addr.eq(self.weight_write_addr),
+                write.en.eq(self.weight_write[index]),
+                write.data.eq(self.bank_data),
+                read.addr.eq(self.weight_addr),
+                read.en.eq(1),
+            ]
+            m.d.sync += word.eq(read.data)
+            parts.append(word)
+        m.d.comb += self.array.w.as_value().eq(Cat(parts))
+        return Cat(parts)
+
+    def _accumulate(self, m: Module, beat) -> list[list[Signal]]:
+        preset = self.preset
+        accumulators = []
+        for p in range(preset.pixels):
+            row = []
+            for o in range(preset.channels):
+                total = Signal(signed(preset.accumulator_bits), name=f"acc_{p}_{o}", reset_less=True)
+                with m.If(beat.valid):
+                    m.d.sync += total.eq(Mux(beat.first, 0, total) + self.array.sums[p][o])
+                row.append(total)
+            accumulators.append(row)
+        return accumulators
+
+    def _greatest(self, m: Module, beat) -> list[list[Signal]]:
+        """The maximum of each input channel, in step with the sums."""
+        maxima = []
+        for p in range(self.preset.pixels):
+            row = []
+            for i in range(self.preset.channels):
+                x = self.array.x[p][i]
+                for index in range(self.array.latency_cycles):
+                    later = Signal(8, name=f"late_{p}_{i}_{index}", reset_less=True)
+                    m.d.sync += later.eq(x)
+                    x = later
+                best = Signal(8, name=f"max_{p}_{i}", reset_less=True)
+                with m.If(beat.valid & (beat.first | (x > best))):
+                    m.d.sync += best.eq(x)
+                row.append(best)
+            maxima.append(row)
+        return maxima
+
+    def _finish(self, m: Module, beat, pending: Signal, sums, greatest) -> None:
+        """Capture complete sums, requantise a pixel lane's a cycle, and write the word into its slot."""
+        preset, bits = self.preset, self.preset.accumulator_bits
+        results = Array(
+            Signal(preset.channels * bits, name=f"result_{p}", reset_less=True) for p in range(preset.pixels)
+        )
+        active = Signal(preset.channels * 32)
+        config, next_config = (
+            data.View(CONFIG, Signal(CONFIG.size, name="config_active")),
+            Signal(CONFIG.size),
+        )
+        m.d.comb += next_config.eq(Mux(beat.opens, self.config.as_value(), config.as_value()))
+        capture = Signal()
+        m.d.comb += capture.eq(beat.valid & beat.last)
+        lane = Signal(range(preset.pixels + 1), init=preset.pixels)
+        addr, column, ends = Signal(16), Signal(12), Signal()
+        slot = Signal(range(preset.row_slots), init=preset.row_slots - 1)
+        with m.If(lane != preset.pixels):
+            m.d.sync += [lane.eq(lane + 1), addr.eq(addr + config.last_column + 1)]
+        with m.If(capture):
+            m.d.sync += [lane.eq(0), column.eq(column + 1), addr.eq(column + 1), ends.eq(beat.row_last)]
+            with m.If(beat.row_first):
+                m.d.sync += [column.eq(0), addr.eq(0), slot.eq(slot + 1)]
+            with m.If(beat.opens):
+                m.d.sync += [active.eq(pending), config.as_value().eq(self.config.as_value())]
+            is_greatest = data.View(CONFIG, next_config).greatest
+            for p in range(preset.pixels):
+                row = zip(sums[p], greatest[p], strict=True)
+                m.d.sync += results[p].eq(Cat(Mux(is_greatest, best, total)[:bits] for total, best in row))
+        flow = Cat(lane != preset.pixels, ends & (lane == preset.pixels - 1), slot, addr)
+        delayed = _later_value(m, flow, Requantise.LATENCY_CYCLES, "flow")
+        limits = _later_value(m, Cat(config.low, config.high, config.raw), 2, "limits")
+        chosen = Signal(preset.channels * bits)
+        m.d.comb += chosen.eq(results[lane])
+        units = []
+        for o in range(preset.channels):
+            unit = Requantise(bits=bits)
+            m.submodules[f"requantise_{o}"] = unit
+            parameter = active.word_select(o, 32)
+            m.d.comb += [
+                unit.x.eq(chosen.word_select(o, bits)),
+                unit.bias.eq(parameter[:bits]),
+                unit.shift.eq(parameter[bits : bits + 5]),
+                unit.low.eq(limits[:8]),
+                unit.high.eq(limits[8:16]),
+                unit.raw.eq(limits[16]),
+            ]
+            units.append(unit.y)
+        self._slots(m, delayed, Cat(units), len(slot))
+
+    def _slots(self, m: Module, flow, word, slot_bits: int) -> None:
+        preset = self.preset
+        slots = memory.Memory(shape=preset.bus_bits, depth=preset.row_slots * preset.row_words, init=())
+        m.submodules.slots = slots
+        write, read = slots.write_port(), slots.read_port()
+        row_bits = preset.row_words.bit_length() - 1
+        m.d.comb += [
+            write.en.eq(flow[0]),
+            write.addr.eq(Cat(flow[2 + slot_bits :][:row_bits], flow[2 : 2 + slot_bits])),
+            write.data.eq(word),
+            read.addr.eq(self.slot_addr),
+            read.en.eq(1),
+        ]
+        m.d.sync += [self.slot_word.eq(read.data), self.row_ready.eq(flow[0] & flow[1])]
+
+
+def _later_value(m: Module, value, cycles: int, name: str):
+    for index in range(cycles):
+        later = Signal(len(value), name=f"{name}_later_{index}")
+        m.d.sync += later.eq(value)
+        value = later
+    return value
+
+
+def _later(m: Module, beat, cycles: int, name: str):
+    return data.View(BEAT, _later_value(m, beat.as_value(), cycles, name))

@@ -1,0 +1,200 @@
+"""Rows of features and words of weights, from memory into the engine's buffers."""
+
+from amaranth.hdl import Module, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.bus.transfer import Transfer
+from hw.overlay.description import MEMORY_ADDR_BITS
+from hw.stream import ByteBeat, Fifo
+from hw.tile.instruction import BITS, Opcode, layout
+from hw.tile.preset import Preset
+
+__all__ = ["Loader"]
+
+COUNT_BITS = 24
+
+
+class Loader(wiring.Component):
+    """Carry out LOAD instructions in order: requests run ahead, data is written one word a cycle.
+
+    Column c of a row goes to each pixel lane in whose window it lies: two windows overlap by the columns that
+    the kernel needs of both. `complete` counts loads that are written.
+    """
+
+    def __init__(self, preset: Preset):
+        self.preset = preset
+        word = 8 * preset.channels
+        super().__init__(
+            {
+                "i": In(stream.Signature(BITS)),
+                "base": In(MEMORY_ADDR_BITS),
+                "limit": In(32),
+                "computed": In(COUNT_BITS),
+                "stored": In(COUNT_BITS),
+                "request": Out(stream.Signature(Transfer(MEMORY_ADDR_BITS))),
+                "data": In(stream.Signature(ByteBeat(preset.bus_bits))),
+                "bank_addr": Out(data.ArrayLayout(16, preset.pixels)),
+                "bank_write": Out(preset.pixels),
+                "bank_data": Out(word),
+                "weight_addr": Out(16),
+                "weight_write": Out(preset.weight_beats),
+                "complete": Out(COUNT_BITS),
+                "waiting": Out(1),
+                "outside": Out(1),
+                "outside_addr": Out(32),
+                "start": In(1),
+                "idle": Out(1),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.submodules.asked = asked = Fifo(shape=BITS, depth=8)
+        asking = self._ask(m, asked)
+        writing = self._write(m, asked)
+        m.d.comb += self.idle.eq(~asking & ~writing & (asked.level == 0) & ~self.i.valid)
+        with m.If(self.start):
+            m.d.sync += self.complete.eq(0)
+        return m
+
+    def _ask(self, m: Module, asked: Fifo) -> Signal:
+        """Wait for what an instruction waits for, then request its planes and hand it on."""
+        row = data.View(
+            layout(Opcode.LOAD_FEATURES), self.i.payload[8 : 8 + layout(Opcode.LOAD_FEATURES).size]
+        )
+        bulk = data.View(
+            layout(Opcode.LOAD_WEIGHTS), self.i.payload[8 : 8 + layout(Opcode.LOAD_WEIGHTS).size]
+        )
+        is_row = self.i.payload[:8] == Opcode.LOAD_FEATURES
+        wait_compute, wait_store = Signal(COUNT_BITS), Signal(COUNT_BITS)
+        allowed, asking, halted = Signal(), Signal(), Signal()
+        addr, stride, left, words = Signal(33), Signal(32), Signal(10), Signal(COUNT_BITS)
+        last = Signal()
+        with m.If(is_row):
+            m.d.comb += [wait_compute.eq(row.wait_compute), wait_store.eq(row.wait_store)]
+        with m.Else():
+            m.d.comb += wait_compute.eq(bulk.wait_compute)
+        m.d.comb += [
+            allowed.eq((self.computed >= wait_compute) & (self.stored >= wait_store)),
+            self.waiting.eq(self.i.valid & ~asking & ~allowed),
+            self.outside_addr.eq(addr),
+            self.request.payload.addr.eq(self.base + addr[:32]),
+            self.request.payload.length.eq(words * self.preset.channels),
+        ]
+        ends = Signal(34)
+        m.d.comb += ends.eq(addr + words * self.preset.channels)
+        with m.FSM() as fsm:
+            m.d.comb += asking.eq(~fsm.ongoing("WAIT"))
+            with m.State("WAIT"), m.If(self.i.valid & allowed & asked.i.ready):
+                m.d.comb += [self.i.ready.eq(1), asked.i.valid.eq(1), asked.i.payload.eq(self.i.payload)]
+                with m.If(is_row):
+                    m.d.sync += [
+                        addr.eq(row.addr),
+                        stride.eq(row.stride),
+                        left.eq(row.last_plane),
+                        words.eq(row.words),
+                    ]
+                    with m.If(row.words != 0):
+                        m.next = "CHECK"
+                with m.Else():
+                    m.d.sync += [addr.eq(bulk.addr), left.eq(0), words.eq(bulk.beats)]
+                    m.next = "CHECK"
+            with m.State("CHECK"):
+                m.d.sync += last.eq(left == 0)
+                m.next = "REQUEST"
+                with m.If(ends > self.limit):
+                    m.d.comb += self.outside.eq(1)
+                    m.next = "HALT"
+            with m.State("REQUEST"):
+                m.d.comb += self.request.valid.eq(1)
+                with m.If(self.request.ready):
+                    m.d.sync += [addr.eq(addr + stride), left.eq(left - 1)]
+                    m.next = "CHECK"
+                    with m.If(last):
+                        m.next = "WAIT"
+            with m.State("HALT"):
+                m.d.comb += halted.eq(1)
+        return asking
+
+    def _write(self, m: Module, asked: Fifo) -> Signal:
+        """Fill, data and fill again into the banks, or data into the weight memory."""
+        preset = self.preset
+        row_layout, bulk_layout = layout(Opcode.LOAD_FEATURES), layout(Opcode.LOAD_WEIGHTS)
+        row = data.View(row_layout, Signal(row_layout.size, name="row"))
+        bulk = data.View(bulk_layout, row.as_value()[: bulk_layout.size])
+        planes, base, columns = Signal(10), Signal(16), Signal(12)
+        local = [Signal(signed(18), name=f"local_{p}") for p in range(preset.pixels)]
+        step, done, second, writing = Signal(), Signal(), Signal(), Signal()
+        beats, beat = Signal(COUNT_BITS), Signal(range(max(preset.weight_beats, 2)))
+        m.d.comb += self.bank_data.eq(self.data.payload.data)
+
+        def start_plane() -> None:
+            m.d.sync += [local[p].eq(-(row.lane_step * p)) for p in range(preset.pixels)]
+            m.d.sync += [columns.eq(row.columns), second.eq(row.skip)]
+
+        for p in range(preset.pixels):
+            m.d.comb += [
+                self.bank_addr[p].eq(base + local[p]),
+                self.bank_write[p].eq(step & (local[p] >= 0) & (local[p] < row.window)),
+            ]
+        with m.If(step):
+            m.d.sync += [each.eq(each + 1) for each in local]
+        left = Signal(12)
+        with m.FSM() as fsm:
+            m.d.comb += writing.eq(~fsm.ongoing("TAKE"))
+            with m.State("TAKE"):
+                m.d.comb += asked.o.ready.eq(1)
+                m.d.sync += row.as_value().eq(asked.o.payload[8 : 8 + row_layout.size])
+                with m.If(asked.o.valid):
+                    m.next = "BEGIN"
+                    with m.If(asked.o.payload[:8] == Opcode.LOAD_WEIGHTS):
+                        m.next = "BULK"
+                        m.d.sync += [beats.eq(0), beat.eq(0)]
+            with m.State("BULK"):
+                m.d.comb += [
+                    self.data.ready.eq(1),
+                    self.weight_write.eq(self.data.valid << beat),
+                    self.weight_addr.eq(bulk.base + (beats >> (preset.weight_beats.bit_length() - 1))),
+                ]
+                with m.If(self.data.valid):
+                    m.d.sync += [beats.eq(beats + 1), beat.eq(beat + 1)]
+                    with m.If(beats == bulk.beats - 1):
+                        m.d.comb += done.eq(1)
+                        m.next = "TAKE"
+            with m.State("BEGIN"):
+                m.d.sync += [planes.eq(row.last_plane), base.eq(row.base)]
+                start_plane()
+                m.d.sync += left.eq(row.left)
+                m.next = "LEFT"
+            with m.State("LEFT"):
+                m.d.comb += self.bank_data.eq(row.fill.replicate(preset.channels))
+                with m.If(left != 0):
+                    m.d.comb += step.eq(1)
+                    m.d.sync += left.eq(left - 1)
+                with m.If((left <= 1) & (columns == 0)):
+                    m.d.sync += left.eq(row.right)
+                    m.next = "RIGHT"
+                with m.Elif(left <= 1):
+                    m.next = "DATA"
+            with m.State("DATA"), m.If(self.data.valid):
+                m.d.comb += [step.eq(1), self.data.ready.eq(~row.twice | second | (columns == 1))]
+                m.d.sync += [columns.eq(columns - 1), second.eq(~second)]
+                with m.If(columns == 1):
+                    m.d.sync += left.eq(row.right)
+                    m.next = "RIGHT"
+            with m.State("RIGHT"):
+                m.d.comb += self.bank_data.eq(row.fill.replicate(preset.channels))
+                with m.If(left != 0):
+                    m.d.comb += step.eq(1)
+                    m.d.sync += left.eq(left - 1)
+                with m.If(left <= 1):
+                    start_plane()
+                    m.d.sync += [planes.eq(planes - 1), base.eq(base + row.plane_step), left.eq(row.left)]
+                    m.next = "LEFT"
+                    with m.If(planes == 0):
+                        m.d.comb += done.eq(1)
+                        m.next = "TAKE"
+        with m.If(done):
+            m.d.sync += self.complete.eq(self.complete + 1)
+        return writing
