@@ -18,7 +18,7 @@ from hw.ids.core import LATENCY_BITS, TIMESTAMP_BITS, IdsCore
 from hw.ids.desk import CLASSES_MAX, RECORD, UNJUDGED
 from hw.ids.replay import FRAME_BYTES, Replay
 from hw.overlay.base import Overlay, OverlayShell
-from hw.stream import Fifo
+from hw.stream import Fifo, SkidBuffer
 from models.program import Program, load
 
 __all__ = ["ALERTS_HELD", "MODEL", "IdsOverlay"]
@@ -279,7 +279,12 @@ class IdsOverlay(Overlay):
 
     def _build_records(self, m: Module, shell: OverlayShell, core: IdsCore) -> Signal:
         """Each record to the ring, to the queue of alerts, or to both; returns whether the ring is idle."""
-        registers, record = shell.registers, core.record
+        registers = shell.registers
+        # Registers both ways: from the host's RING_TAIL through the ring's `ready` into the core and its
+        # counters was the slowest path of the overlay.
+        m.submodules.records = records = SkidBuffer(shape=RECORD)
+        wiring.connect(m, core.record, records.i)
+        record = records.o
         m.submodules.ring = ring = RecordRing(record_bits=RECORD.size, data_bits=DATA_BITS)
         m.submodules.writer = writer = Writer(data_bits=DATA_BITS)
         m.submodules.alerts = alerts = Fifo(shape=RECORD, depth=ALERTS_HELD)
@@ -325,7 +330,7 @@ class IdsOverlay(Overlay):
         with m.If(alert_seen & ~alerts.i.ready & ~lost.all()):
             m.d.sync += lost.eq(lost + 1)
         self._writer_idle = writer.idle
-        return ring.idle
+        return ring.idle & ~record.valid
 
     def _build_replay(self, m, shell: OverlayShell, core: IdsCore, *, now: Signal, ring_idle: Signal) -> None:
         registers = shell.registers
