@@ -66,7 +66,9 @@ def is_met(value: float, goal: str) -> bool | None:
     if not goal:
         return None
     relation, limit = goal.split()
-    return {">=": value >= float(limit), "<=": value <= float(limit), "==": value == float(limit)}[relation]
+    number = float(limit)
+    met = {">=": value >= number, "<=": value <= number, "==": value == number, "<": value < number}
+    return met[relation]
 
 
 def markdown(merged: dict[str, dict], goals: dict[str, dict]) -> str:

@@ -10,6 +10,7 @@ VERBS = (
     "demo",
     "copy",
     "verify",
+    "area",
     "soak",
     "ids",
     "simulate",
