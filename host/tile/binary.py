@@ -50,8 +50,9 @@ class TileBinary:
     def check_target(self, engine: str, target_hash: str) -> None:
         if int(target_hash, 0) != int(self.header["target_hash"], 16):
             raise BinaryError(
-                f"program {self.header['program']!r} was compiled for the engine {self.header['engine']!r} "
-                f"({self.header['target_hash']}), and {engine!r} ({target_hash}) is loaded; compile it for that"
+                f"program {self.header['program']!r} was compiled for the engine "
+                f"{self.header['engine']!r} ({self.header['target_hash']}), and {engine!r} "
+                f"({target_hash}) is loaded; compile it for that"
             )
 
     def write_input(self, arena: np.ndarray, values: np.ndarray) -> None:

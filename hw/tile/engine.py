@@ -64,9 +64,13 @@ class Engine(wiring.Component):
         m.submodules.profile = profile = self.profile
 
         wiring.connect(m, wiring.flipped(self.code), fetch.i)
-        for queue, unit in zip(fetch.units, (loader, sequencer, storer), strict=True):
-            wiring.connect(m, queue, unit.i)
-            m.d.comb += unit.start.eq(self.start)
+        for index, unit in enumerate((loader.i, sequencer.i, storer.i)):
+            wiring.connect(m, fetch.units[index], unit)
+        m.d.comb += [
+            loader.start.eq(self.start),
+            sequencer.start.eq(self.start),
+            storer.start.eq(self.start),
+        ]
         wiring.connect(m, loader.request, wiring.flipped(self.read))
         wiring.connect(m, wiring.flipped(self.read_data), loader.data)
         wiring.connect(m, storer.request, wiring.flipped(self.write))

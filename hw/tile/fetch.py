@@ -20,8 +20,8 @@ UNITS = (
 class Fetch(wiring.Component):
     """Assemble instructions from beats, check them, and queue each for its unit.
 
-    An instruction of which the check byte or the opcode is wrong raises `illegal`, with its `number`, and stops
-    the fetching until a reset. `end` rises with END and stays.
+    An instruction of which the check byte or the opcode is wrong raises `illegal`, with its `number`, and
+    stops the fetching until a reset. `end` rises with END and stays.
     """
 
     def __init__(self, *, bus_bits: int, depth: int):

@@ -1,7 +1,8 @@
 """From a program's operations to the engine's layers: sums and maxima over planes of byte channels.
 
-Concat and upsample cost nothing: they become views, lists of planes that lie anywhere, each perhaps read twice
-over. An add is a convolution with ones. Signed bytes are kept with 128 added, which biases make up for. A sum
+Concat and upsample cost nothing: they become views, lists of planes that lie anywhere, each perhaps read
+twice over. An add is a convolution with ones. Signed bytes are kept with 128 added, which
+biases make up for. A sum
 that nothing requantises leaves the engine byte by byte, in as many passes.
 """
 
@@ -145,6 +146,11 @@ class _Lowering:
         for view in outputs:
             for plane in view.planes:
                 plane.buffer.dies = len(self.layers)
+                if plane.twice:
+                    raise ops.ProgramError(
+                        f"an output of program {self.program.name!r} holds the doubled map "
+                        f"{plane.buffer.name!r}; put a convolution behind the doubling"
+                    )
         return Lowered(self.layers, self.buffers, self.views[self.program.input], outputs)
 
     def _zero(self, tensor: Tensor, name: str) -> int:
@@ -237,7 +243,8 @@ class _Lowering:
         terms = split_terms(spread)
         if len(terms) > TERMS_MAX:
             raise op.refuse(
-                f"its weights are sums of {len(terms)} powers of two, more than {TERMS_MAX}; train with fewer bits"
+                f"its weights are sums of {len(terms)} powers of two, more than {TERMS_MAX}; "
+                "train with fewer bits"
             )
         bias = bias - (spread * view.zeros[None, :, None, None]).sum(axis=(1, 2, 3))
         missing = (terms < 0).sum(axis=(0, 2, 3, 4))
@@ -322,9 +329,9 @@ class _Lowering:
     def _max_pool(self, op: ops.MaxPool) -> None:
         view = self._read(op, op.inputs[0])
         tensor = self.program.tensors[op.output]
-        zeros = {plane.zero for plane in view.planes}
         lanes = len(view.lanes)
-        buffer = Buffer(tensor.name, len(view.planes), *tensor.shape[1:], len(self.layers))
+        height, width = tensor.shape[1:]
+        buffer = Buffer(tensor.name, len(view.planes), height, width, len(self.layers))
         self.buffers.append(buffer)
         out = View(
             tuple(
@@ -333,7 +340,6 @@ class _Lowering:
             ),
             *tensor.shape[1:],
         )
-        assert zeros
         self._append(
             op, view, out, kernel=op.kernel, stride=op.stride, padding=op.padding, terms=None,
             bias=np.zeros(lanes, np.int64), shift=np.zeros(lanes, np.int64), fill=0,
@@ -358,8 +364,8 @@ class _Lowering:
             return
         if op.factor != (2, 2) or any(plane.twice for plane in view.planes) or op.output in self.outputs:
             raise op.refuse(
-                f"the engine doubles a map once while a convolution reads it, not {op.factor!r}, twice in a row or "
-                "as an output; put a convolution behind each doubling"
+                f"the engine doubles a map once while a convolution reads it, not {op.factor!r}, "
+                "twice in a row or as an output; put a convolution behind each doubling"
             )
         planes = tuple(replace(plane, twice=True) for plane in view.planes)
         self.views[op.output] = View(planes, 2 * view.height, 2 * view.width)

@@ -260,9 +260,7 @@ class _Scheduler:
             needed = (y + rows - 1) * down + height
             order = [] if tiling.resident and resident else [0]
             for group in order:
-                self._load_weights(
-                    index, chunks, addresses, resident, group, tiling, fresh=not tiling.resident
-                )
+                self._load_weights(index, chunks, addresses, resident, group, fresh=not tiling.resident)
             while loaded < needed:
                 start = self.features.take(row_words)
                 base = start if loaded == 0 else base
@@ -280,9 +278,7 @@ class _Scheduler:
                 loaded += 1
             for group, chunk in enumerate(chunks):
                 if group not in resident or (not tiling.resident and group != 0):
-                    self._load_weights(
-                        index, chunks, addresses, resident, group, tiling, fresh=not tiling.resident
-                    )
+                    self._load_weights(index, chunks, addresses, resident, group, fresh=not tiling.resident)
                 piece = resident[group]
                 number = len(self.computes) + 1
                 for each in (*pieces[y * down : needed], piece):
@@ -292,9 +288,7 @@ class _Scheduler:
                     y=y, rows=rows, window=window, row_words=row_words, first_column=first_column, valid=valid,
                 )  # fmt: skip
 
-    def _load_weights(
-        self, index, chunks, addresses, resident, group: int, tiling: Tiling, *, fresh: bool
-    ) -> None:
+    def _load_weights(self, index, chunks, addresses, resident, group: int, *, fresh: bool) -> None:
         if group in resident and not fresh:
             return
         chunk = chunks[group]
@@ -461,7 +455,6 @@ class _Scheduler:
         """Cycles of each layer: three units in turn, each as slow as the beats it moves."""
         start_up, pipe = latency + 30, 24
         load_ends, compute_ends, store_ends = [0], [0], [0]
-        time_of_store: dict[int, int] = {0: 0}
         issued, t_load, t_compute, t_store, closed = 0, start_up, 0, 0, 0
         store_count = [0, *stores_after]
 
@@ -469,7 +462,7 @@ class _Scheduler:
             index = int(np.searchsorted(store_count, count))
             return store_ends[index]
 
-        for number, compute in enumerate(self.computes):
+        for compute in self.computes:
             while issued < compute.loads:
                 load = self.loads[issued]
                 ready = max(compute_ends[waits[issued]], stored(load.wait_store)) + latency + 12
@@ -486,7 +479,6 @@ class _Scheduler:
             if compute.closes:
                 self.costs[compute.layer].cycles = t_compute - closed
                 closed = t_compute
-        del time_of_store, number
 
 
 class _TooLarge(ProgramError):

@@ -9,7 +9,7 @@ from host.tile import Tile, TileBinary
 from hw.overlay.tile import TileOverlay
 from hw.tile.compile import compile_program
 from models.program import Output, Program, Quantiser, ops, run
-from models.program.ops import Op, ProgramError
+from models.program.ops import Op
 from sim.board import MemoryModel, SimulatedBoard, simulated_board
 
 __all__ = ["TileBench", "random_layer", "random_network"]
@@ -80,7 +80,7 @@ class _Drawing:
         self, source: str, *, outputs: int | None = None, kernel=None, stride=None, quantise: bool = True
     ) -> str:
         rng, (channels, height, width) = self.rng, self.shapes[source]
-        pads = tuple(int(p) for p in rng.integers(0, 3, 4))
+        pads = _four(rng.integers(0, 3, 4))
         if kernel is None:
             kernel = (
                 int(rng.integers(1, min(5, height + pads[0] + pads[2]) + 1)),
@@ -112,7 +112,8 @@ class _Drawing:
         self.ops.append(
             ops.Requantise(
                 name=name, inputs=(source,), output=name, bias=rng.integers(-1000, 1000, shape[0]),
-                shift=rng.integers(0, most, shape[0]), minimum=-128 if signed else 0, maximum=127 if signed else 255,
+                shift=rng.integers(0, most, shape[0]),
+                minimum=-128 if signed else 0, maximum=127 if signed else 255,
             )
         )  # fmt: skip
         self.shapes[name] = shape
@@ -121,8 +122,8 @@ class _Drawing:
     def pool(self, source: str) -> str:
         rng, (channels, height, width) = self.rng, self.shapes[source]
         kernel = (int(rng.integers(1, min(4, height) + 1)), int(rng.integers(1, min(4, width) + 1)))
-        pads = tuple(int(rng.integers(0, size)) for size in kernel * 2)
-        stride = tuple(int(s) for s in rng.integers(1, 3, 2))
+        pads = _four([int(rng.integers(0, size)) for size in kernel * 2])
+        stride = (int(rng.integers(1, 3)), int(rng.integers(1, 3)))
         name = self._name("pool")
         self.ops.append(
             ops.MaxPool(name=name, inputs=(source,), output=name, kernel=kernel, stride=stride, padding=pads)
@@ -155,6 +156,11 @@ class _Drawing:
             name="random", input="image", input_shape=self.shape, quantiser=self.quantiser, ops=tuple(self.ops),
             outputs=tuple(Output(tensor=name, shape=self.shapes[name]) for name in outputs),
         )  # fmt: skip
+
+
+def _four(values) -> tuple[int, int, int, int]:
+    top, left, bottom, right = (int(value) for value in values)
+    return top, left, bottom, right
 
 
 def random_layer(rng: np.random.Generator) -> Program:
@@ -200,9 +206,4 @@ def _same_size(draw: _Drawing, source: str, outputs: int | None) -> str:
         )
     )  # fmt: skip
     draw.shapes[name] = (outputs, height, width)
-    made = draw.requantise(name)
-    # Both sides of an add share one range.
-    return made
-
-
-__all__ += ["ProgramError"]
+    return draw.requantise(name)

@@ -1,0 +1,48 @@
+"""`colonnade compile`: a network for the tile engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def command(
+    model: Path = typer.Argument(..., exists=True, dir_okay=False, help="A QONNX file."),
+    engine: str = typer.Option("z7020", help="Preset: sim, z7020, zu3eg or zu7ev."),
+    output: Path | None = typer.Option(None, help="Write the binary here, for the driver."),
+    roofline: Path | None = typer.Option(None, help="Write the roofline plot here, .svg or .png."),
+    disassemble: bool = typer.Option(False, help="Print every instruction."),
+) -> None:
+    """Compile a model for an engine and list what each layer will cost.
+
+    Example: `colonnade compile model.onnx --engine sim --output model.tile`
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from hw.tile import instruction, listing
+    from hw.tile.compile import compile_program
+    from models.program import ProgramError, load
+    from models.program.graph import ImportRefused
+
+    console = Console()
+    try:
+        compiled = compile_program(load(model, style="requantise"), engine)
+    except (ProgramError, ImportRefused, ValueError) as error:
+        console.print(f"{model}: {error}", style="red", markup=False)
+        raise typer.Exit(1) from None
+    if disassemble:
+        for number, each in enumerate(instruction.disassemble(compiled.code)):
+            console.print(f"{number:6} {each}", highlight=False, markup=False)
+    table = Table(*listing.COLUMNS, title=f"{model.name} on {compiled.preset.name}")
+    for row in listing.table(compiled):
+        table.add_row(*row)
+    console.print(table)
+    console.print(f"{len(compiled.binary):,} bytes of binary, {compiled.arena_bytes:,} bytes of arena")
+    if output is not None:
+        output.write_bytes(compiled.binary)
+        console.print(f"written to {output}")
+    if roofline is not None:
+        listing.roofline(compiled, roofline)
+        console.print(f"roofline in {roofline}")

@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+
+from hw.tile.compile import compile_program
+from hw.tile.instruction import Opcode, disassemble
+from hw.tile.preset import PRESETS, Preset, preset
+from models.program import Output, Program, ProgramError, Quantiser, ops
+
+
+def network(*layers: ops.Op, shape=(8, 6, 6)) -> Program:
+    bare = {"name": "net", "input": "image", "input_shape": shape, "quantiser": Quantiser(signed=False)}
+    anything = Output(tensor="image", shape=shape)
+    last = Program(ops=layers, outputs=(anything,), **bare).tensors[layers[-1].output]
+    return Program(ops=layers, outputs=(Output(tensor=last.name, shape=last.shape),), **bare)
+
+
+def conv(name: str, source: str, shape: tuple[int, ...], value: int = 1, **options) -> ops.Convolution:
+    return ops.Convolution(
+        name=name,
+        inputs=(source,),
+        output=name,
+        weights=np.full(shape, value),
+        bias=np.zeros(shape[0], int),
+        **options,
+    )
+
+
+def quant(name: str, source: str, channels: int, *, shift: int = 6) -> ops.Requantise:
+    return ops.Requantise(
+        name=name, inputs=(source,), output=name, bias=np.zeros(channels, int),
+        shift=np.full(channels, shift), minimum=0, maximum=255,
+    )  # fmt: skip
+
+
+def test_a_layer_that_does_not_fit_names_itself_the_limit_and_the_remedy():
+    program = network(conv("wide", "image", (8, 512, 3, 3)), quant("q", "wide", 8), shape=(512, 8, 8))
+    with pytest.raises(
+        ProgramError,
+        match=r"'wide' does not fit the engine 'sim': 577 .* the preset 'z7020' takes it",
+    ):
+        compile_program(program, "sim")
+
+
+def test_sums_that_the_accumulators_cannot_hold_are_refused():
+    program = network(conv("big", "image", (8, 512, 7, 7), 127), quant("q", "big", 8), shape=(512, 8, 8))
+    with pytest.raises(ProgramError, match=r"layer 'big' .* more than the 26 bits .* use fewer bits"):
+        compile_program(program, "sim")
+
+
+@pytest.mark.parametrize(
+    ("op", "message"),
+    [
+        (ops.ArgMax(name="top", inputs=("image",), output="top"), "layer 'top' .* no ArgMax; leave it to the host"),
+        (
+            ops.MultiThreshold(
+                name="steps", inputs=("image",), output="steps", 
+                thresholds=np.arange(8)[:, None], signs=np.ones(8, int)
+            ),
+            "layer 'steps' .*load the model with style='requantise'",
+        ),
+        (
+            ops.Upsample(name="up", inputs=("image",), output="up", factor=(3, 3)),
+            r"layer 'up' .* not \(3, 3\).* put a convolution behind",
+        ),
+    ],
+)  # fmt: skip
+def test_what_the_engine_has_not_is_refused_by_name(op, message):
+    with pytest.raises(ProgramError, match=message):
+        compile_program(network(op), "sim")
+
+
+def test_sums_that_nothing_requantised_cannot_be_read():
+    program = network(conv("raw", "image", (8, 8, 3, 3), 64), conv("next", "raw", (8, 8, 1, 1)))
+    with pytest.raises(ProgramError, match=r"layer 'next' .* reads the sums 'raw'"):
+        compile_program(program, "sim")
+
+
+def test_shifts_beyond_the_engine_are_refused():
+    program = network(conv("c", "image", (8, 8, 1, 1)), quant("q", "c", 8, shift=30))
+    with pytest.raises(ProgramError, match=r"layer 'q' .* shifts by at most 24, not 30"):
+        compile_program(program, "sim")
+
+
+def test_every_wait_names_something_earlier_in_the_stream():
+    from sim.campaigns.tile_stack import stack
+
+    compiled = compile_program(stack(size=40), "sim")
+    loads = computes = stores = 0
+    for each in disassemble(compiled.code):
+        assert each.values.get("wait_load", 0) <= loads
+        assert each.values.get("wait_compute", 0) <= computes
+        assert each.values.get("wait_store", 0) <= stores
+        loads += each.opcode in (Opcode.LOAD_FEATURES, Opcode.LOAD_WEIGHTS)
+        computes += each.opcode is Opcode.COMPUTE
+        stores += each.values["last_row"] + 1 if each.opcode is Opcode.STORE else 0
+    assert min(loads, computes, stores) > 100
+
+
+def test_the_binary_is_the_same_each_time():
+    program = network(conv("c", "image", (8, 8, 3, 3)), quant("q", "c", 8))
+    assert compile_program(program, "sim").binary == compile_program(program, "sim").binary
+
+
+def test_presets_are_checked_and_told_apart():
+    assert len({each.target_hash for each in PRESETS.values()}) == len(PRESETS)
+    assert preset("z7020").lanes == 1024
+    with pytest.raises(ValueError, match=r"there is no engine preset 'none'"):
+        preset("none")
+    with pytest.raises(ValueError, match=r"weight_words must be a power of two"):
+        Preset(name="odd", pixels=1, channels=8, feature_words=64, weight_words=100, row_words=64)
