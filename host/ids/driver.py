@@ -41,6 +41,8 @@ COUNTED = (
 ALERT_WORDS = 8
 #: Frames of one replay job: long enough to hide the host's work behind the overlay's.
 CHUNK_FRAMES = 4096
+#: Such a job takes 15 ms on a board; a simulated one on a busy machine may take a minute.
+REPLAY_LIMIT_S = 300.0
 
 
 class ModelRefused(RuntimeError):
@@ -226,7 +228,7 @@ class Ids(Accelerator):
             self._ring.attach()
         self.write_word("MODE", mode)
 
-    def replay(self, chunks: Iterable[Frames], *, timeout_s: float = 10.0) -> Iterator[Verdicts]:
+    def replay(self, chunks: Iterable[Frames], *, timeout_s: float = REPLAY_LIMIT_S) -> Iterator[Verdicts]:
         """Verdicts on recorded frames, in pieces; while one is judged the next is packed. Polls."""
         replay = self._ready_to_replay()
         with self._given_up_on_error(replay):
@@ -237,7 +239,7 @@ class Ids(Accelerator):
                     yield verdicts
 
     async def replay_async(
-        self, chunks: Iterable[Frames], *, timeout_s: float = 10.0
+        self, chunks: Iterable[Frames], *, timeout_s: float = REPLAY_LIMIT_S
     ) -> AsyncIterator[Verdicts]:
         """The same, asleep until each interrupt."""
         replay = self._ready_to_replay()
