@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
+
+import typer
 
 from scripts import evaluate, simulate
 
 DEMOS = Path(__file__).parents[1] / "host" / "demos"
 #: The overlays with a demo, in the order in which a newcomer should see them.
 ACTS = ("copy", "ids")
+SCREEN_COLUMNS = 110
 
 
-def command() -> None:
+def command(
+    picture: Path | None = typer.Option(None, help="Also write what is on the screen to this .svg file."),
+) -> None:
     """Judge generated traffic with a model, then run every host demo, unchanged, on the simulated board.
 
-    Example: `colonnade demo`
+    Example: `colonnade demo --picture docs/demo.svg`
     """
+    if picture is not None:
+        _photograph(picture)
+        return
     from rich.console import Console
     from rich.rule import Rule
 
@@ -39,3 +50,18 @@ def command() -> None:
             trace=None,
         )
         console.print(f"{time.monotonic() - started:.1f} s\n", style="dim")
+
+
+def _photograph(picture: Path) -> None:
+    """Run the demo once more in a process of its own, whose screen is known, and draw that screen."""
+    from rich.console import Console
+    from rich.text import Text
+
+    environment = os.environ | {"FORCE_COLOR": "1", "COLUMNS": str(SCREEN_COLUMNS)}
+    program = [sys.executable, "-m", "scripts.main", "demo"]
+    done = subprocess.run(program, env=environment, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise typer.Exit(done.returncode)
+    console = Console(record=True, width=SCREEN_COLUMNS)
+    console.print(Text.from_ansi(done.stdout))
+    console.save_svg(str(picture), title="make demo")
