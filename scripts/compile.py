@@ -9,7 +9,7 @@ import typer
 
 def command(
     model: Path = typer.Argument(..., exists=True, dir_okay=False, help="A QONNX file."),
-    engine: str = typer.Option("z7020", help="Preset: sim, z7020, zu3eg or zu7ev."),
+    engine: str = typer.Option("z7020", help="Preset: sim, small, z7020, zu3eg or zu7ev."),
     output: Path | None = typer.Option(None, help="Write the binary here, for the driver."),
     roofline: Path | None = typer.Option(None, help="Write the roofline plot here, .svg or .png."),
     disassemble: bool = typer.Option(False, help="Print every instruction."),

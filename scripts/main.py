@@ -24,6 +24,8 @@ VERBS = (
     "show",
     "boards",
     "bitstream",
+    "compile",
+    "tile",
     "resources",
     "bundle",
     "figures",

@@ -12,7 +12,7 @@ from scripts.figures import record
 def command(
     layers: int = typer.Option(500, min=0, help="Random layers."),
     networks: int = typer.Option(100, min=0, help="Random small networks."),
-    engine: str = typer.Option("z7020", help="Preset whose lane use is measured; the others run on `sim`."),
+    engine: str = typer.Option("small", help="Preset whose lane use is measured; the rest runs on `sim`."),
     use: bool = typer.Option(
         True, help="Measure lane use, traffic and the cost model on the detector-like stack."
     ),

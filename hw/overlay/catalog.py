@@ -5,6 +5,7 @@ from collections.abc import Callable
 from hw.overlay.base import Overlay
 from hw.overlay.copy import CopyOverlay
 from hw.overlay.ids import IdsOverlay
+from hw.overlay.tile import TileOverlay
 
 __all__ = ["OVERLAYS"]
 
@@ -12,4 +13,5 @@ __all__ = ["OVERLAYS"]
 OVERLAYS: dict[str, Callable[[], Overlay]] = {
     "copy": CopyOverlay,
     "ids": IdsOverlay,
+    "tile": TileOverlay,
 }

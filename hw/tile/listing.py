@@ -39,10 +39,12 @@ def table(compiled: Compiled) -> list[list[str]]:
     read, write = sum(c.read_bytes for c in compiled.costs), sum(c.write_bytes for c in compiled.costs)
     least = sum(c.compulsory_bytes for c in compiled.costs)
     rows.append(
-        ["all", "", "", "", "", f"{macs / 1e6:.2f}", f"{cycles:,}", f"{macs / lanes / max(cycles, 1):.1%}"]
-        + [f"{read / 1024:,.1f}", f"{write / 1024:,.1f}", f"{(read + write) / least:.3f}"]
-        + [str(sum(c.instructions for c in compiled.costs))]
-    )
+        [
+            "all", "", "", "", "", f"{macs / 1e6:.2f}", f"{cycles:,}", f"{macs / lanes / max(cycles, 1):.1%}",
+            f"{read / 1024:,.1f}", f"{write / 1024:,.1f}", f"{(read + write) / least:.3f}",
+            str(sum(c.instructions for c in compiled.costs)),
+        ]
+    )  # fmt: skip
     return rows
 
 

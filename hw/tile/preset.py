@@ -68,6 +68,7 @@ PRESETS: dict[str, Preset] = {
     each.name: each
     for each in (
         Preset(name="sim", pixels=2, channels=8, feature_words=1024, weight_words=512, row_words=64),
+        Preset(name="small", pixels=4, channels=8, feature_words=4096, weight_words=8192, row_words=256),
         Preset(name="z7020", pixels=4, channels=16, feature_words=2048, weight_words=2048, row_words=256),
         Preset(name="zu3eg", pixels=4, channels=16, feature_words=4096, weight_words=4096, row_words=256),
         Preset(name="zu7ev", pixels=8, channels=16, feature_words=4096, weight_words=4096, row_words=512),

@@ -285,7 +285,8 @@ class _Scheduler:
                     each[1] = number
                 self._compute(
                     index, layer, tiling, chunk, group, base + y * down * row_words, piece[0] - chunk.words,
-                    y=y, rows=rows, window=window, row_words=row_words, first_column=first_column, valid=valid,
+                    y=y, rows=rows, window=window, row_words=row_words, first_column=first_column,
+                    valid=valid,
                 )  # fmt: skip
 
     def _load_weights(self, index, chunks, addresses, resident, group: int, *, fresh: bool) -> None:

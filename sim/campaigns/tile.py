@@ -153,7 +153,8 @@ class _Drawing:
 
     def program(self, *outputs: str) -> Program:
         return Program(
-            name="random", input="image", input_shape=self.shape, quantiser=self.quantiser, ops=tuple(self.ops),
+            name="random", input="image", input_shape=self.shape, quantiser=self.quantiser,
+            ops=tuple(self.ops),
             outputs=tuple(Output(tensor=name, shape=self.shapes[name]) for name in outputs),
         )  # fmt: skip
 

@@ -48,7 +48,8 @@ def stack(*, size: int = 256, layers=STACK, seed: int = 0) -> Program:
         made.append(
             ops.Convolution(
                 name=f"conv{index}", inputs=(at,), output=f"sum{index}", weights=weights,
-                bias=rng.integers(-2000, 2000, outputs), stride=(stride, stride), padding=(pad, pad, pad, pad),
+                bias=rng.integers(-2000, 2000, outputs), stride=(stride, stride),
+                padding=(pad, pad, pad, pad),
             )
         )  # fmt: skip
         shift = np.full(outputs, int(np.log2(30 * np.sqrt(channels * kernel**2))))

@@ -36,7 +36,7 @@ def test_a_layer_that_does_not_fit_names_itself_the_limit_and_the_remedy():
     program = network(conv("wide", "image", (8, 512, 3, 3)), quant("q", "wide", 8), shape=(512, 8, 8))
     with pytest.raises(
         ProgramError,
-        match=r"'wide' does not fit the engine 'sim': 577 .* the preset 'z7020' takes it",
+        match=r"'wide' does not fit the engine 'sim': 577 .* the preset 'small' takes it",
     ):
         compile_program(program, "sim")
 
@@ -50,10 +50,11 @@ def test_sums_that_the_accumulators_cannot_hold_are_refused():
 @pytest.mark.parametrize(
     ("op", "message"),
     [
-        (ops.ArgMax(name="top", inputs=("image",), output="top"), "layer 'top' .* no ArgMax; leave it to the host"),
+        (ops.ArgMax(name="top", inputs=("image",), output="top"),
+            "layer 'top' .* no ArgMax; leave it to the host"),
         (
             ops.MultiThreshold(
-                name="steps", inputs=("image",), output="steps", 
+                name="steps", inputs=("image",), output="steps",
                 thresholds=np.arange(8)[:, None], signs=np.ones(8, int)
             ),
             "layer 'steps' .*load the model with style='requantise'",
