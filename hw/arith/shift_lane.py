@@ -19,8 +19,9 @@ CODE_BITS = 4
 EXPONENT_MAX = 6
 ZERO = 7  #: the exponent of weight zero
 SIGN = 8
-#: Adders between two registers of the chain.
-CHAINED = 4
+#: Adders between two registers of the chain. More than one, and yosys merges them into carry-save adders,
+#: which leave the carry chains unused and take half as many look-up tables again.
+CHAINED = 1
 ACTIVATION_BITS = 8
 
 
@@ -65,7 +66,7 @@ class ShiftArray(wiring.Component):
 
     def __init__(self, *, pixels: int, channels: int):
         self.pixels, self.channels = pixels, channels
-        self.groups = -(-channels // CHAINED)
+        self.groups = self.stages(channels)
         self.sum_bits = ACTIVATION_BITS + EXPONENT_MAX + (channels - 1).bit_length() + 1
         super().__init__(
             {
@@ -74,6 +75,11 @@ class ShiftArray(wiring.Component):
                 "sums": Out(data.ArrayLayout(data.ArrayLayout(signed(self.sum_bits), channels), pixels)),
             }
         )
+
+    @staticmethod
+    def stages(channels: int) -> int:
+        """Registers along the chain."""
+        return -(-channels // CHAINED)
 
     @property
     def latency_cycles(self) -> int:

@@ -45,7 +45,7 @@ class Datapath(wiring.Component):
     @staticmethod
     def drain_cycles(preset: Preset) -> int:
         """From a beat to the results it completes, biases in place."""
-        return Datapath.READ_CYCLES + 2 + 1 + -(-preset.channels // 4) + 1
+        return Datapath.READ_CYCLES + 2 + 1 + ShiftArray.stages(preset.channels) + 1
 
     def elaborate(self, platform) -> Module:
         m = Module()
