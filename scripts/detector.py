@@ -96,14 +96,14 @@ def evaluate_detector(
     data: Path | None,
 ) -> None:
     """Judge detectors on the test split; with `exact`, compare all three arithmetics as well."""
-    from models.detector.evaluation import test_pictures
+    from models.detector import evaluation
     from models.detector.zoo import detector_names, load_detector
     from scripts.figures import record
 
     names = names or detector_names()
     if not names:
         raise FileNotFoundError("there is no detector in the zoo; train one: colonnade train detector")
-    pictures, missing = test_pictures(data)
+    pictures, missing = evaluation.test_pictures(data)
     if missing:
         console.print(
             f"{missing} On generated scenes instead, which say nothing about photographs.",
@@ -205,14 +205,12 @@ def _table(detector: Detector, judged: dict[str, Judged], title: str) -> object:
 
 def _exact(console: Console, detector: Detector, pictures: PictureSet) -> dict[str, float]:
     from models.detector.card import update
-    from models.detector.evaluation import canvases, topology_of
-    from models.detector.floating import quantised_network
+    from models.detector.evaluation import canvases, fake_quantised
     from models.detector.shipping import differing_pictures
 
     size = tuple(detector.described["size"])
     pixels = canvases(pictures, 50, size)
-    network = quantised_network(detector.path, topology_of(detector), detector.described["exponents"])
-    different = differing_pictures(network, detector.path, pixels)
+    different = differing_pictures(fake_quantised(detector), detector.path, pixels)
     console.print(
         f"{detector.name}: torch, QONNX executor and integer program differ on "
         f"{different} of {len(pixels)} pictures"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +14,13 @@ from models.detector.pictures import PictureSet, voc_split
 from models.detector.scenes import generated_scenes
 from models.detector.zoo import Detector
 
-__all__ = ["canvases", "evaluate", "summary", "test_pictures", "topology_of"]
+if TYPE_CHECKING:
+    from models.detector.network import Network
+
+__all__ = ["canvases", "evaluate", "fake_quantised", "summary", "test_pictures", "topology_of"]
+
+#: Where there are no photographs.
+SCENES = 24
 
 
 def test_pictures(data: Path | None) -> tuple[PictureSet, str]:
@@ -24,7 +30,7 @@ def test_pictures(data: Path | None) -> tuple[PictureSet, str]:
     try:
         return voc_split(data_folder(data), "test_split"), ""
     except FileNotFoundError as error:
-        return generated_scenes(24, seed=1_000), str(error)
+        return generated_scenes(SCENES, seed=1_000), str(error)
 
 
 def evaluate(
@@ -39,10 +45,7 @@ def evaluate(
     size = (side, side)
     runners = {"float": detector.float_runner()}
     if quantised:
-        from models.detector.floating import quantised_network
-
-        network = quantised_network(detector.path, topology_of(detector), detector.described["exponents"])
-        runners["quantised"] = network_runner(network)
+        runners["quantised"] = network_runner(fake_quantised(detector))
     runners["integer"] = detector.runner(size)
     judged = {}
     for name, runner in runners.items():
@@ -55,6 +58,14 @@ def evaluate(
             report=lambda done, name=name: report(name, done),  # type: ignore[misc]
         )
     return judged
+
+
+def fake_quantised(detector: Detector) -> Network:
+    """The torch network that training had."""
+    from models.detector.floating import quantised_network
+
+    about = detector.described
+    return quantised_network(detector.path, topology_of(detector), about["exponents"], about["layers"])
 
 
 def topology_of(detector: Detector) -> Any:

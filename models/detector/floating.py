@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from models.detector.network import Network
 from models.detector.topology import Topology
 
-__all__ = ["export_float", "float_network", "quantised_network"]
+__all__ = ["export_float", "float_network", "layer_order", "quantised_network"]
 
 
 def export_float(network: Network, path: Path) -> Path:
@@ -70,17 +71,35 @@ def float_network(path: Path, topology: Topology, exponents: dict[str, int]) -> 
     return network.eval()
 
 
-def quantised_network(path: Path, topology: Topology, exponents: dict[str, int]) -> Network:
-    """The fake-quantised torch network of a QONNX file."""
+def quantised_network(
+    path: Path, topology: Topology, exponents: dict[str, int], order: Sequence[str]
+) -> Network:
+    """The fake-quantised torch network of a QONNX file; `order` is that of `layer_order`."""
     network = Network(topology, quantised=True)
     network.exponents.update(exponents)
+    for name, (weights, scale, bias) in zip(order, _quantised_layers(path), strict=True):
+        network.frozen[name] = torch.from_numpy(weights), torch.from_numpy(scale), torch.from_numpy(bias)
+    return network.eval()
+
+
+def layer_order(path: Path, network: Network) -> list[str]:
+    """The names of a QONNX file's convolutions, which its clean-up moved: found by their weights."""
+    left = {name: parts[0].numpy() for name, parts in network.frozen.items()}
+    names = []
+    for weights, _, _ in _quantised_layers(path):
+        names.append(next(name for name, own in left.items() if np.array_equal(own, weights)))
+        del left[names[-1]]
+    return names
+
+
+def _quantised_layers(path: Path) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     constants, convolutions = _contents(path)
     quantisers = {node.output[0]: node for node in _graph(path).node if node.op_type == "Quant"}
-    for node, one in zip(topology.weighted, convolutions, strict=True):
+    layers = []
+    for one in convolutions:
         weights, scale = (constants[name] for name in quantisers[one.input[1]].input[:2])
-        parts = (weights, scale, constants[one.input[2]])
-        network.frozen[node.name] = tuple(torch.from_numpy(part) for part in parts)  # type: ignore[assignment]
-    return network.eval()
+        layers.append((weights, scale, constants[one.input[2]]))
+    return layers
 
 
 def _graph(path: Path) -> Any:

@@ -62,7 +62,7 @@ def _quant_node(x: Tensor, scale: Tensor, *, bits: int, signed: bool, narrow: bo
 class Layer(nn.Conv2d):
     """A convolution that always has a bias."""
 
-    bias: Tensor  # type: ignore[assignment]
+    bias: Tensor
 
 
 class Network(nn.Module):

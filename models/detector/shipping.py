@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from models.detector.card import update
-from models.detector.floating import export_float
+from models.detector.floating import export_float, layer_order
 from models.detector.network import OUTPUT_SCALE, Network
 from models.detector.recipes import Recipe
 from models.detector.training import Trained
@@ -37,6 +37,7 @@ def ship(
     trained: Trained, recipe: Recipe, *, folder: Path, size: tuple[int, int], command: str, source: str
 ) -> Detector:
     """Write <folder>/detector_<name>.onnx, _float.onnx, .json and .md."""
+    trained.shifted.freeze()
     path = export_network(trained.shifted, folder / f"{PREFIX}{recipe.name}.onnx", size=size)
     topology = recipe.topology
     detector = Detector(name=recipe.name, path=path, described={})
@@ -50,6 +51,7 @@ def ship(
         weights=f"Weights are sums of two signed powers of two in {len(two)} of {len(topology.weighted)} "
         "layers, and 0 or one signed power of two in all others; 8-bit activations, power-of-two scales.",
         size=list(size),
+        layers=layer_order(path, trained.shifted),
         exponents=trained.shifted.exponents,
         started_from=STARTS[recipe.start],
         licence=LICENCES[recipe.start],

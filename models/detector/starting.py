@@ -12,12 +12,14 @@ from torch import Tensor
 from models.detector.network import Network, exponent_for
 from models.detector.topology import Node, Topology, yolox_nano
 
-__all__ = ["Affine", "correct_biases", "student_of", "teacher_from_yolox", "weights_path"]
+__all__ = ["Affine", "correct_biases", "start_at_random", "student_of", "teacher_from_yolox", "weights_path"]
 
 #: The index of each VOC class among COCO's eighty.
 COCO_INDEX = (4, 1, 14, 8, 39, 5, 2, 15, 56, 19, 60, 16, 17, 3, 0, 58, 18, 57, 6, 62)
 #: Share of the activations of a group that its range holds.
 HELD = 0.9995
+#: Pixels reach 255, all other activations a few.
+PIXEL_GAIN = 0.015
 #: Where that share of each channel ends; ranges are powers of two.
 FILLED = 3.3
 
@@ -83,6 +85,16 @@ class Affine:
 
     gain: Tensor
     offset: Tensor
+
+
+@torch.no_grad()
+def start_at_random(network: Network) -> None:
+    """Weights under which signals keep their size from layer to layer, and no object is expected anywhere."""
+    for node in network.topology.weighted:
+        layer = network.layer(node.name)
+        gain = PIXEL_GAIN if node.inputs[0] == "image" else 2**0.5
+        torch.nn.init.normal_(layer.weight, std=gain / layer.weight[0].numel() ** 0.5)
+        torch.nn.init.constant_(layer.bias, -4.0 if node.name.endswith(("_object", "_class")) else 0.0)
 
 
 @torch.no_grad()

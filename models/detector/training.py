@@ -21,7 +21,7 @@ from models.detector.losses import distance_to_features, distance_to_labels, dis
 from models.detector.network import Network
 from models.detector.pictures import PictureSet
 from models.detector.recipes import Recipe
-from models.detector.starting import Affine, correct_biases, student_of
+from models.detector.starting import Affine, correct_biases, start_at_random, student_of
 
 __all__ = ["Check", "Trained", "split_held_out", "train"]
 
@@ -116,6 +116,7 @@ def _start(recipe: Recipe, training: PictureSet, teacher: Network | None) -> _St
         network, affine = student_of(teacher, _pixels(_first_views(recipe, training)), recipe.topology)
     else:
         network, affine = Network(recipe.topology), {}
+        start_at_random(network)
     return _State(network, {name: affine[name] for name in FEATURES if name in affine}, _optimiser(network))
 
 
