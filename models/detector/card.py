@@ -50,6 +50,7 @@ def _lines(detector: Detector) -> list[str]:
         "- Chosen by pictures held out of the train split; the test split was never trained, tuned, "
         "calibrated or stopped on.",
         f"- Licence: {about['licence']}",
+        *(f"- {note}" for note in about.get("notes", ())),
         *(
             [
                 f"- torch, the QONNX executor and the integer program were compared on {exact['pictures']} "

@@ -138,7 +138,9 @@ class Network(nn.Module):
     def _quantised_parameters(self, node: Node) -> tuple[Tensor, Tensor, Tensor]:
         layer = self.layer(node.name)
         terms = 2 if node.name in self.topology.two_terms else 1
-        weights, scale = shift_values(layer.weight, terms=terms)
+        # An engine shifts sums to the right alone: their step may not exceed that of the result.
+        largest = self.result_scale(node) / self.scale_of(node.inputs[0])
+        weights, scale = shift_values(layer.weight, terms=terms, largest=largest)
         grid = scale.reshape(-1) * self.scale_of(node.inputs[0])
         bias = round_through(layer.bias / grid) * grid
         return weights, scale, bias
@@ -154,6 +156,9 @@ class Network(nn.Module):
         if name == "image":
             return 1.0
         return 2.0 ** (self.exponents[self.groups[name]] + 8 - self.topology.activation_bits)
+
+    def result_scale(self, node: Node) -> float:
+        return OUTPUT_SCALE if node.kind == "predict" else self.scale_of(node.name)
 
     def rectified(self, node: Node, sums: Tensor) -> Tensor:
         return functional.silu(sums) if self.rectifier == "silu" else self._clipped(node, sums)

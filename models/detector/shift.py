@@ -64,8 +64,12 @@ class _Nearest(torch.autograd.Function):
         return gradient * inside, None
 
 
-def shift_values(weights: Tensor, *, terms: int) -> tuple[Tensor, Tensor]:
-    """The nearest such weights, and the value of level 1 in each output channel; gradients pass."""
+def shift_values(weights: Tensor, *, terms: int, largest: float = float("inf")) -> tuple[Tensor, Tensor]:
+    """The nearest such weights, and the value of level 1 in each output channel; gradients pass.
+
+    No level-1 value exceeds `largest`; weights that this puts out of reach become the last level.
+    """
     greatest = weights.detach().abs().amax(dim=(1, 2, 3), keepdim=True).clamp_min(2.0**-20)
     scale = torch.exp2(torch.round(torch.log2(greatest / REACH[terms])))
+    scale = scale.clamp_max(largest)
     return _Nearest.apply(weights / scale, terms) * scale, scale
