@@ -1,0 +1,70 @@
+"""What computes a network's maps, behind one face: the integer program here, the tile engine elsewhere."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from models.detector.cost import resized
+from models.detector.zoo import Detector
+from models.program import Output
+
+__all__ = ["Engine", "EngineFailure", "ModelEngine"]
+
+
+class EngineFailure(RuntimeError):
+    """The engine cannot go on; the message says why and what to do."""
+
+
+class Engine(Protocol):
+    """Frames go in by `put` and come out by `take`, in the same order; `slots` of them at most are inside."""
+
+    size: tuple[int, int]  #: of the canvas, (height, width)
+    outputs: Sequence[Output]  #: what the integers of the maps mean
+    slots: int
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What it is, for the user to read."""
+
+    def put(self, pixels: np.ndarray) -> None:
+        """(12, height / 2, width / 2) bytes, as `boxes.sorted_pixels` has them."""
+
+    def take(self) -> tuple[np.ndarray, ...]:
+        """The integers of each map of the oldest frame that was put."""
+
+    def profile(self) -> list[dict]:
+        """By layer, of the last frame: name, macs, predicted and measured cycles and beats; may be empty."""
+
+    def close(self) -> None: ...
+
+
+class ModelEngine:
+    """The integer program by compiled kernels: no board, bit for bit what the engine computes."""
+
+    def __init__(self, detector: Detector, size: tuple[int, int], *, threads: int = 1):
+        from models.detector.executor import FastProgram
+
+        program = resized(detector.program, size)
+        self.size, self.outputs, self.slots = size, program.outputs, 1
+        self._run = FastProgram(program, threads=threads)
+        self._name, self._waiting = detector.name, deque[np.ndarray]()
+
+    @property
+    def facts(self) -> dict[str, str]:
+        return {"board": "none: the integer program on this processor", "model": self._name}
+
+    def put(self, pixels: np.ndarray) -> None:
+        self._waiting.append(pixels)
+
+    def take(self) -> tuple[np.ndarray, ...]:
+        return tuple(one[0] for one in self._run(self._waiting.popleft()[None]))
+
+    def profile(self) -> list[dict]:
+        return []
+
+    def close(self) -> None:
+        self._waiting.clear()
