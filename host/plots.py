@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["BLUE", "RED", "histogram", "matrix", "timeline"]
+__all__ = ["BLUE", "RED", "bars", "curves", "histogram", "matrix", "timeline"]
 
 WIDTH, HEIGHT = 640, 260
 LEFT, RIGHT, TOP, BOTTOM = 64, 12, 14, 46
@@ -31,7 +31,7 @@ def _axes(x_label: str, y_label: str, y_most: float, x_ticks: Sequence[tuple[flo
     parts = [f'<path d="M{LEFT} {TOP}V{base}H{WIDTH - RIGHT}" fill="none" stroke="#8794a1"/>']
     parts += [
         _text(LEFT - 6, base + 4, "0", anchor="end"),
-        _text(LEFT - 6, TOP + 8, f"{y_most:,.0f}", anchor="end"),
+        _text(LEFT - 6, TOP + 8, f"{y_most:,.0f}" if y_most >= 10 else f"{y_most:.3g}", anchor="end"),
     ]
     parts += [_text(x, base + 16, label) for x, label in x_ticks]
     parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, x_label))
@@ -122,3 +122,45 @@ def timeline(
         (LEFT + across * part, f"{low + (high - low) * part:.3g}") for part in np.linspace(0, 1, 6).tolist()
     ]
     return _svg(WIDTH, HEIGHT, [*parts, *_axes("seconds", y_label, most, ticks)])
+
+
+def curves(series: Sequence[tuple[str, np.ndarray, np.ndarray, str]], *, x_label: str, y_label: str) -> str:
+    """Lines through points; a series is name, x, y and colour. The y axis begins at 0."""
+    points = [(np.asarray(x, float), np.asarray(y, float)) for _, x, y, _ in series]
+    every_x, every_y = (np.concatenate([pair[axis] for pair in points] or [np.zeros(0)]) for axis in (0, 1))
+    low, high = (float(every_x.min()), float(every_x.max())) if len(every_x) else (0.0, 1.0)
+    high = high if high > low else low + 1
+    most = max(float(every_y.max(initial=0)), 1e-12)
+    across, down, base = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM, HEIGHT - BOTTOM
+    parts = []
+    for place, ((name, _, _, colour), (x, y)) in enumerate(zip(series, points, strict=True)):
+        path = " ".join(
+            f"{LEFT + across * (a - low) / (high - low):.1f},{base - down * b / most:.1f}"
+            for a, b in zip(x.tolist(), y.tolist(), strict=True)
+        )
+        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        parts.append(_text(WIDTH - RIGHT - 6, TOP + 12 + 15 * place, name, anchor="end", fill=colour))
+    ticks = [
+        (LEFT + across * part, f"{low + (high - low) * part:.4g}") for part in np.linspace(0, 1, 6).tolist()
+    ]
+    return _svg(WIDTH, HEIGHT, [*parts, *_axes(x_label, y_label, most, ticks)])
+
+
+def bars(rows: Sequence[tuple[str, float, str]], *, most: float, x_label: str) -> str:
+    """A horizontal bar a row, from 0 to `most`; a row is name, value and what is written behind the bar."""
+    left, step, top, width = 190, 18, 8, WIDTH - RIGHT - 90
+    across, base = width - left, top + step * len(rows)
+    parts = []
+    for place, (name, value, note) in enumerate(rows):
+        y, long = top + step * place, across * min(max(value / most, 0.0), 1.0)
+        parts.append(
+            f'<rect x="{left}" y="{y + 2}" width="{max(long, 0.5):.1f}" height="{step - 5}" fill="{BLUE}"/>'
+        )
+        parts.append(_text(left - 6, y + 13, name if len(name) < 28 else f"…{name[-26:]}", anchor="end"))
+        parts.append(_text(left + long + 5, y + 13, note, anchor="start"))
+    parts.append(f'<path d="M{left} {top}V{base}H{width}" fill="none" stroke="#8794a1"/>')
+    parts += [
+        _text(left + across * part, base + 14, f"{most * part:.4g}") for part in (0.0, 0.25, 0.5, 0.75, 1.0)
+    ]
+    parts.append(_text(left + across / 2, base + 32, x_label))
+    return _svg(WIDTH, base + 40, parts)

@@ -10,7 +10,9 @@ import typer
 
 
 def command(
-    script: Path = typer.Argument(help="A Python program that uses pynq.", exists=True, dir_okay=False),
+    script: Path = typer.Argument(
+        help="A Python program or a notebook (.ipynb) that uses pynq.", exists=True, dir_okay=False
+    ),
     arguments: list[str] = typer.Argument(None, help="What the program gets; its options go after a --."),
     overlay: list[str] = typer.Option(..., help="Overlay on the board; give it again for more than one."),
     flavour: str = typer.Option("zynqmp", help="Family of the board's chip: zynqmp or zynq7000."),
@@ -55,7 +57,10 @@ def command(
 
 
 def _run(script: Path, arguments: list[str]) -> None:
-    """As `python script arguments...` does, in this process."""
+    """As `python script arguments...` does, in this process; a notebook as Jupyter's "Run all" does."""
+    if script.suffix == ".ipynb":
+        _run_notebook(script, arguments)
+        return
     argv, path = sys.argv, list(sys.path)
     sys.argv = [str(script), *arguments]
     sys.path.insert(0, str(script.resolve().parent))
@@ -63,3 +68,14 @@ def _run(script: Path, arguments: list[str]) -> None:
         runpy.run_path(str(script), run_name="__main__")
     finally:
         sys.argv, sys.path[:] = argv, path
+
+
+def _run_notebook(script: Path, arguments: list[str]) -> None:
+    from host.notebooks.execute import NotebookError, execute_file
+
+    try:
+        written = execute_file(script, *map(Path, arguments[:1]))
+    except NotebookError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    typer.echo(f"executed: {written}")

@@ -30,7 +30,7 @@ __all__ = ["Bundle", "make_bundle"]
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("host", "models")  #: what runs on a board
 #: Of a wheel's content, what is no Python.
-DATA = {"models.zoo": ["**/*"]}
+DATA = {"models.zoo": ["**/*"], "host.notebooks": ["*.ipynb"]}
 
 
 @dataclass(frozen=True, kw_only=True)
