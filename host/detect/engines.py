@@ -12,7 +12,7 @@ from models.detector.cost import resized
 from models.detector.zoo import Detector
 from models.program import Output
 
-__all__ = ["Engine", "EngineFailure", "ModelEngine"]
+__all__ = ["ComparedEngine", "Engine", "EngineFailure", "ModelEngine"]
 
 
 class EngineFailure(RuntimeError):
@@ -37,7 +37,10 @@ class Engine(Protocol):
         """The integers of each map of the oldest frame that was put."""
 
     def profile(self) -> list[dict]:
-        """By layer, of the last frame: name, macs, predicted and measured cycles and beats; may be empty."""
+        """By layer, of a recent frame: name, macs, cycles foreseen and measured, beats; may be empty.
+
+        Any thread may ask.
+        """
 
     def close(self) -> None: ...
 
@@ -68,3 +71,37 @@ class ModelEngine:
 
     def close(self) -> None:
         self._waiting.clear()
+
+
+class ComparedEngine:
+    """One engine checked by another on the same frames, integer by integer; its maps are the first one's."""
+
+    def __init__(self, engine: Engine, golden: Engine):
+        if engine.size != golden.size:
+            raise ValueError(f"engines of sizes {engine.size!r} and {golden.size!r} cannot be compared")
+        self._engine, self._golden = engine, golden
+        self.size, self.outputs, self.slots = engine.size, engine.outputs, engine.slots
+        self.frames = self.compared = self.different = 0
+
+    @property
+    def facts(self) -> dict[str, str]:
+        return self._engine.facts | {"compared with": self._golden.facts["board"]}
+
+    def put(self, pixels: np.ndarray) -> None:
+        self._engine.put(pixels)
+        self._golden.put(pixels)
+
+    def take(self) -> tuple[np.ndarray, ...]:
+        maps = self._engine.take()
+        for found, expected in zip(maps, self._golden.take(), strict=True):
+            self.compared += expected.size
+            self.different += int(np.count_nonzero(found != expected))
+        self.frames += 1
+        return maps
+
+    def profile(self) -> list[dict]:
+        return self._engine.profile()
+
+    def close(self) -> None:
+        self._engine.close()
+        self._golden.close()

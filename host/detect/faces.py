@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from host.detect.frames import Captured, FrameEvent
@@ -23,7 +23,15 @@ class Source(Protocol):
 
     name: str
     live: bool  #: pictures come when they come; there is no going back for one
-    broken: str  #: where and why the source ended early; empty when it did not
+    rate: float  #: pictures a second that it was taken at; 0 where that means nothing
+
+    @property
+    def broken(self) -> str:
+        """Where and why the source ended early; empty when it did not."""
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """Pictures that could not be had, by reason."""
 
     def frames(self) -> Iterator[Captured]:
         """Until the end. A source that dies says so in `broken` and ends."""

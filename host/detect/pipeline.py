@@ -42,9 +42,9 @@ class Pipeline:
     was captured is in the sinks. It closes the sinks, and neither the source nor the engine, whose makers do.
     An exception in a stage, a sink or an observer stops all stages and comes out of `run` as it was raised.
 
-    From any other thread: `stop()`, `statistics()`, and what observers were given. An observer runs in the
-    last stage's thread, so a page that serves many clients keeps the latest event there and leaves
-    `event.jpeg()` to its own threads. `engine.profile()` belongs to the engine's thread while it runs.
+    From any other thread: `stop()`, `statistics()`, `engine.profile()`, and what observers were given. An
+    observer runs in the last stage's thread, so a page that serves many clients keeps the latest event there
+    and leaves `event.jpeg()` to its own threads.
     """
 
     def __init__(
@@ -115,6 +115,7 @@ class Pipeline:
             policy=self.settings.policy or "",
             spans={worker.stage: worker.clock.spans for worker in self._workers},
             broken=self.source.broken,
+            left_out=dict(self.source.left_out),
             interrupted=interrupted,
             notes=notes,
         )

@@ -27,7 +27,7 @@ class Statistics:
     @property
     def slowest(self) -> str:
         """The stage that limits the rate."""
-        return max(self.stages, key=lambda name: self.stages[name].mean_ms)
+        return max(self.stages, key=lambda name: self.stages[name].mean_ms, default="")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,5 +38,6 @@ class Summary(Statistics):
     policy: str
     spans: dict[str, list[tuple[int, Span]]]  #: of the latest frames, for a timeline
     broken: str = ""  #: why the source ended early
+    left_out: dict[str, int] = field(default_factory=dict)  #: by the source, by reason
     interrupted: bool = False
     notes: list[str] = field(default_factory=list)  #: of the sinks
