@@ -18,6 +18,8 @@ __all__ = ["FAMILIES", "Area", "area", "cells", "without_brackets"]
 
 #: Zynq-7000 and its kin, and UltraScale+.
 FAMILIES = ("xc7", "xcup")
+#: `LUT6_2` is one table of which both outputs are used; only designs that instantiate it have any.
+LUTS = ("LUT1", "LUT2", "LUT3", "LUT4", "LUT5", "LUT6", "LUT6_2")
 #: Look-up tables that a memory primitive occupies.
 LUTRAM_LUTS = {
     "RAM32X1S": 1, "RAM32X1D": 2, "RAM64X1S": 1, "RAM64X1D": 2, "RAM128X1S": 2, "RAM128X1D": 4,
@@ -49,7 +51,7 @@ class Area:
         if unknown := [cell for cell in unknown if not cell.startswith("RAMB")]:
             raise ValueError(f"no size known for the memory primitives {unknown!r}; add them to LUTRAM_LUTS")
         return cls(
-            lut=sum(cells.get(f"LUT{inputs}", 0) for inputs in range(1, 7)) + lutram,
+            lut=sum(cells.get(lut, 0) for lut in LUTS) + lutram,
             lutram=lutram,
             ff=count("FDRE", "FDSE", "FDCE", "FDPE"),
             ramb36=count("RAMB36") + count("RAMB18") / 2,

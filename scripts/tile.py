@@ -48,7 +48,7 @@ def command(
         from hw.overlay.tile import TileOverlay
         from hw.resources import area as synthesise
 
-        overlay = TileOverlay(preset=engine)
+        overlay = TileOverlay(preset=engine, technology="xc7")
         size, lanes = synthesise(overlay, timeout_s=7200), overlay.preset.lanes
         peak = 0.2 * lanes / (size.lut / 1000)
         figures |= {

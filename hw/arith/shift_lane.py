@@ -1,134 +1,187 @@
-"""Sums of activations times signed powers of two: a multiplexer and an adder for each, no multiplier.
+"""Sums of activations times digits 0, ±1, ±2 and ±4: one look-up table a bit and its share of an adder tree.
 
-A weight is four bits: an exponent of 0 to 6, or 7 for zero, and a sign. The shift is made in two steps: by 0
-to 3 in one look-up table a bit, then by 0 or 4 inside the table of the adder that it feeds, which has inputs
-left. That asks for a chain of adders and not for a tree. Negative terms are complemented only; the missing
-ones are a constant of the weights, which `missing_ones` counts for the bias.
+A weight is a sum of digits times powers of four, one digit a pass. A digit is three bits: which of 0, 1, 2
+and 4 times the activation, and a sign. Negative products are complemented only and taken as unsigned, so that
+neither the missing ones nor the sign bits burden the adders: the sums are too high by a constant of the
+weights, `excess`, that goes into the bias.
 """
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["CODE_BITS", "EXPONENT_MAX", "ZERO", "ShiftArray", "codes", "missing_ones", "split_terms"]
+from hw.arith.ternary_add import TernaryAdd, two_luts
 
-CODE_BITS = 4
-EXPONENT_MAX = 6
-ZERO = 7  #: the exponent of weight zero
-SIGN = 8
-#: Adders between two registers of the chain. More than one, and yosys merges them into carry-save adders,
-#: which leave the carry chains unused and take half as many look-up tables again.
-CHAINED = 1
+__all__ = ["DIGITS", "DIGIT_BITS", "RADIX", "ShiftArray", "codes", "excess", "split_digits"]
+
+DIGIT_BITS = 3
+RADIX = 4
+#: What a digit can be.
+DIGITS = (0, 1, -1, 2, -2, 4, -4)
+SIGN = 4
 ACTIVATION_BITS = 8
+PRODUCT_BITS = ACTIVATION_BITS + 2
 
 
-def split_terms(weights: np.ndarray) -> np.ndarray:
-    """Weights as sums of 0 and ±2^0 to ±2^6: an axis of terms is put in front, as short as it can be."""
-    rest = np.asarray(weights, np.int64).copy()
-    terms = []
-    while rest.any():
-        size = np.abs(rest)
-        exponent = np.minimum(np.floor(np.log2(np.maximum(size, 1) * 4 / 3)).astype(np.int64), EXPONENT_MAX)
-        term = np.where(rest == 0, 0, np.sign(rest) << exponent)
-        terms.append(term)
-        rest = rest - term
-    return np.stack(terms) if terms else np.zeros((1, *rest.shape), np.int64)
+@cache
+def _digits(weight: int, count: int) -> tuple[int, ...] | None:
+    """`count` digits, the most significant first, or None where so few cannot be the weight."""
+    if count == 0:
+        return None if weight else ()
+    for digit in DIGITS:
+        if (weight - digit) % RADIX == 0:
+            upper = _digits((weight - digit) // RADIX, count - 1)
+            if upper is not None:
+                return (*upper, digit)
+    return None
 
 
-def codes(terms: np.ndarray) -> np.ndarray:
-    """The four bits of each term."""
-    size = np.abs(terms)
-    exponent = np.where(size == 0, ZERO, np.log2(np.maximum(size, 1)).astype(np.int64))
-    return (exponent | np.where(terms < 0, SIGN, 0)).astype(np.uint8)
+def split_digits(weights: np.ndarray) -> np.ndarray:
+    """Weights as digits: an axis is put in front, most significant digit first, as short as it can be."""
+    weights = np.asarray(weights, np.int64)
+    values, index = np.unique(weights, return_inverse=True)
+    count = 1
+    while any(_digits(int(value), count) is None for value in values):
+        count += 1
+    table = np.array([_digits(int(value), count) for value in values], np.int64).reshape(-1, count)
+    return np.moveaxis(table[index.reshape(weights.shape)], -1, 0)
 
 
-def missing_ones(terms: np.ndarray, axis: tuple[int, ...] | int | None = None) -> np.ndarray:
-    """What the array's sums lack, because a negative term is complemented and not negated."""
-    return np.asarray((terms < 0).sum(axis=axis))
+def weight_of(digits: np.ndarray) -> np.ndarray:
+    """What digits stand for; the first axis is the one of `split_digits`."""
+    total = np.zeros(digits.shape[1:], np.int64)
+    for each in digits:
+        total = RADIX * total + each
+    return total
 
 
-def _delayed(m: Module, value: Value, cycles: int, name: str) -> Value:
-    for index in range(cycles):
-        later = Signal(len(value), name=f"{name}_{index}", reset_less=True)
-        m.d.sync += later.eq(value)
-        value = later
-    return value
+def codes(digits: np.ndarray) -> np.ndarray:
+    """The three bits of each digit."""
+    size = np.abs(digits)
+    return (np.where(size == 4, 3, size) | np.where(digits < 0, SIGN, 0)).astype(np.uint8)
+
+
+def excess(digits: np.ndarray, axis: tuple[int, ...] | int | None = None) -> np.ndarray:
+    """By how much the array's sums are too high: a negative product comes as `2**PRODUCT_BITS - 1` more."""
+    return np.asarray((digits < 0).sum(axis=axis) * ((1 << PRODUCT_BITS) - 1))
 
 
 class ShiftArray(wiring.Component):
-    """`sums[p][o] = sum over i of term(w[o][i], x[p][i])`, where a negative term is `-value - 1`.
+    """`sums[p][o] = sum over i of digit(w[o][i]) * x[p][i]`, plus `excess` of the digits of `w[o]`.
 
     Latency `latency_cycles`, initiation interval 1 cycle, no back-pressure. Activations are unsigned bytes.
+    With `technology`, products and adders are instantiated for that family, see `TernaryAdd`.
     """
 
-    def __init__(self, *, pixels: int, channels: int):
-        self.pixels, self.channels = pixels, channels
-        self.groups = self.stages(channels)
-        self.sum_bits = ACTIVATION_BITS + EXPONENT_MAX + (channels - 1).bit_length() + 1
+    def __init__(self, *, pixels: int, channels: int, technology: str | None = None):
+        self.pixels, self.channels, self._technology = pixels, channels, technology
+        self.sum_bits = (channels * ((1 << PRODUCT_BITS) - 1)).bit_length()
         super().__init__(
             {
                 "x": In(data.ArrayLayout(data.ArrayLayout(ACTIVATION_BITS, channels), pixels)),
-                "w": In(data.ArrayLayout(data.ArrayLayout(CODE_BITS, channels), channels)),
-                "sums": Out(data.ArrayLayout(data.ArrayLayout(signed(self.sum_bits), channels), pixels)),
+                "w": In(data.ArrayLayout(data.ArrayLayout(DIGIT_BITS, channels), channels)),
+                "sums": Out(data.ArrayLayout(data.ArrayLayout(self.sum_bits, channels), pixels)),
             }
         )
 
     @staticmethod
-    def stages(channels: int) -> int:
-        """Registers along the chain."""
-        return -(-channels // CHAINED)
+    def latency(channels: int) -> int:
+        """A register behind the products and one behind each level of adders."""
+        cycles, numbers = 1, channels
+        while numbers > 1:
+            numbers = -(-numbers // 3)
+            cycles += 1
+        return cycles
 
     @property
     def latency_cycles(self) -> int:
-        return 1 + self.groups
+        return self.latency(self.channels)
 
     @staticmethod
-    def compute(x: np.ndarray, terms: np.ndarray) -> np.ndarray:
-        """The golden twin: x (pixels, inputs) and terms (outputs, inputs) to sums (pixels, outputs)."""
-        return x.astype(np.int64) @ terms.T - missing_ones(terms, axis=1)
+    def compute(x: np.ndarray, digits: np.ndarray) -> np.ndarray:
+        """The golden twin: x (pixels, inputs) and digits (outputs, inputs) to sums (pixels, outputs)."""
+        return x.astype(np.int64) @ digits.T + excess(digits, axis=1)
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        delay = [index // CHAINED for index in range(self.channels)]
-        x = [
-            [_delayed(m, self.x[p][i], delay[i], f"x_{p}_{i}") for i in range(self.channels)]
-            for p in range(self.pixels)
-        ]
-        for o in range(self.channels):
-            controls = [self._control(m, o, i, delay[i]) for i in range(self.channels)]
-            for p in range(self.pixels):
-                m.d.comb += self.sums[p][o].eq(self._chain(m, p, o, x[p], controls))
+        for p in range(self.pixels):
+            for o in range(self.channels):
+                m.submodules[f"sum_{p}_{o}"] = unit = _Sum(self.channels, self._technology)
+                m.d.comb += [unit.x.eq(self.x[p]), unit.w.eq(self.w[o]), self.sums[p][o].eq(unit.total)]
         return m
 
-    def _control(self, m: Module, o: int, i: int, cycles: int) -> tuple[Value, Value, Value, Value]:
-        """Small shift and zero for the multiplexer, large shift and sign a cycle later for the adder."""
-        code = _delayed(m, self.w[o][i], cycles, f"w_{o}_{i}")
-        zero, large, sign = (
-            Signal(name=f"zero_{o}_{i}"),
-            Signal(name=f"large_{o}_{i}"),
-            Signal(name=f"sign_{o}_{i}"),
-        )
-        m.d.comb += zero.eq(code[:3].all())
-        m.d.sync += [large.eq(code[2]), sign.eq(code[3] & ~zero)]
-        return code[:2], zero, large, sign
 
-    def _chain(self, m: Module, p: int, o: int, x: list[Value], controls: list) -> Value:
-        total: Value | None = None
-        for i, (small, zero, large, sign) in enumerate(controls):
-            shifted = Signal(ACTIVATION_BITS + 3, name=f"y_{p}_{o}_{i}", reset_less=True)
-            with m.If(zero):
-                m.d.sync += shifted.eq(0)
-            with m.Else():
-                m.d.sync += shifted.eq(x[i] << small)
-            term = Mux(large, shifted << 4, shifted) ^ sign.replicate(ACTIVATION_BITS + 7)
-            term = Cat(term[: ACTIVATION_BITS + EXPONENT_MAX], sign).as_signed()
-            bits = ACTIVATION_BITS + EXPONENT_MAX + i.bit_length() + 1
-            added = Signal(signed(bits), name=f"s_{p}_{o}_{i}", reset_less=True)
-            domain = m.d.sync if i % CHAINED == CHAINED - 1 or i == self.channels - 1 else m.d.comb
-            domain += added.eq(term if total is None else total + term)
-            total = added
-        assert total is not None
+class _Sum(wiring.Component):
+    """One output of the array."""
+
+    def __init__(self, channels: int, technology: str | None):
+        self._channels, self._technology = channels, technology
+        bits = (channels * ((1 << PRODUCT_BITS) - 1)).bit_length()
+        super().__init__(
+            {
+                "x": In(data.ArrayLayout(ACTIVATION_BITS, channels)),
+                "w": In(data.ArrayLayout(DIGIT_BITS, channels)),
+                "total": Out(bits),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        numbers = [self._product(m, i) for i in range(self._channels)]
+        most = [(1 << PRODUCT_BITS) - 1] * self._channels
+        level = 0
+        while len(numbers) > 1:
+            level += 1
+            groups = _groups(len(numbers))
+            numbers = [self._added(m, f"{level}_{g.start}", numbers[g], sum(most[g])) for g in groups]
+            most = [sum(most[g]) for g in groups]
+        m.d.comb += self.total.eq(numbers[0])
+        return m
+
+    def _added(self, m: Module, name: str, numbers: list[Value], most: int) -> Value:
+        total = Signal(most.bit_length(), name=f"total_{name}", reset_less=True)
+        if len(numbers) == 3:
+            a, b, c = numbers
+            m.submodules[f"add_{name}"] = adder = TernaryAdd(
+                bits=(len(a), len(b), len(c)), technology=self._technology
+            )
+            m.d.comb += [adder.a.eq(a), adder.b.eq(b), adder.c.eq(c)]
+            m.d.sync += total.eq(adder.total)
+        else:
+            m.d.sync += total.eq(sum(numbers[1:], numbers[0]))
         return total
+
+    def _product(self, m: Module, i: int) -> Value:
+        x, code = self.x[i], self.w[i]
+        product = Signal(PRODUCT_BITS, name=f"product_{i}", reset_less=True)
+        if self._technology is None:
+            choices = Mux(code[1], Mux(code[0], x << 2, x << 1), Mux(code[0], x, 0))
+            m.d.sync += product.eq(choices[:PRODUCT_BITS] ^ code[2].replicate(PRODUCT_BITS))
+            return product
+        chosen = [Mux(code[1], Mux(code[0], x[b - 2], x[b - 1]), code[0] & x[b]) for b in range(2, 8)]
+        # The outermost bits see so little of the activation that two of them share a table.
+        low = _two_bits(m, f"low_{i}", x[:2], code, ((None, 0, None, None), (None, 1, 0, None)))
+        high = _two_bits(m, f"high_{i}", x[6:], code, ((None, None, 1, 0), (None, None, None, 1)))
+        m.d.sync += product.eq(Cat(low, *(bit ^ code[2] for bit in chosen), high))
+        return product
+
+
+def _groups(count: int) -> list[slice]:
+    return [slice(start, min(start + 3, count)) for start in range(0, count, 3)]
+
+
+def _two_bits(m: Module, name: str, x: Value, code: Value, choices) -> Value:
+    """Two bits of a product: `choices` has for each, by code, which of the two bits of `x` it is, if any."""
+    low, high = (
+        [_bit(choice[n >> 2 & 3], n) ^ n >> 4 for n in range(1 << 2 + DIGIT_BITS)] for choice in choices
+    )
+    return Cat(two_luts(m, name, low, high, [x[0], x[1], *code]))
+
+
+def _bit(place: int | None, value: int) -> int:
+    return 0 if place is None else value >> place & 1

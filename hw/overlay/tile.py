@@ -21,11 +21,13 @@ class TileOverlay(Overlay):
 
     `done` is raised once a job: when END was reached and everything is in memory, or when the engine halts at
     an illegal instruction or an address beyond ARENA_LENGTH. After such a halt BUSY stays until a soft reset.
-    Bus errors are kept and the job goes on, with wrong data, to its end.
+    Bus errors are kept and the job goes on, with wrong data, to its end. With `technology`, adders are
+    instantiated for that family, see `TernaryAdd`; simulators and other families want none.
     """
 
-    def __init__(self, *, preset: str | Preset = "sim", outstanding: int = 8):
+    def __init__(self, *, preset: str | Preset = "sim", outstanding: int = 8, technology: str | None = None):
         self.preset = named_preset(preset) if isinstance(preset, str) else preset
+        self._technology = technology
         self._outstanding = outstanding
         super().__init__(
             name="tile",
@@ -39,7 +41,7 @@ class TileOverlay(Overlay):
 
     def build(self, m: Module, shell: OverlayShell) -> None:
         bus_bits = self.preset.bus_bits
-        m.submodules.engine = engine = Engine(self.preset)
+        m.submodules.engine = engine = Engine(self.preset, technology=self._technology)
         m.submodules.code = code = Reader(data_bits=bus_bits, outstanding=4)
         m.submodules.reader = reader = Reader(data_bits=bus_bits, outstanding=self._outstanding)
         m.submodules.writer = writer = Writer(data_bits=bus_bits, outstanding=self._outstanding)

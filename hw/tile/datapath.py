@@ -5,7 +5,7 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.arith.requantise import Requantise
-from hw.arith.shift_lane import ShiftArray
+from hw.arith.shift_lane import DIGIT_BITS, RADIX, ShiftArray
 from hw.tile.preset import Preset
 from hw.tile.sequencer import BEAT, CONFIG
 
@@ -22,9 +22,9 @@ class Datapath(wiring.Component):
 
     READ_CYCLES = 2
 
-    def __init__(self, preset: Preset):
+    def __init__(self, preset: Preset, *, technology: str | None = None):
         self.preset = preset
-        self.array = ShiftArray(pixels=preset.pixels, channels=preset.channels)
+        self.array = ShiftArray(pixels=preset.pixels, channels=preset.channels, technology=technology)
         super().__init__(
             {
                 "bank_addr": In(data.ArrayLayout(16, preset.pixels)),
@@ -45,7 +45,7 @@ class Datapath(wiring.Component):
     @staticmethod
     def drain_cycles(preset: Preset) -> int:
         """From a beat to the results it completes, biases in place."""
-        return Datapath.READ_CYCLES + 2 + 1 + ShiftArray.stages(preset.channels) + 1
+        return Datapath.READ_CYCLES + 2 + ShiftArray.latency(preset.channels) + 1
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -93,10 +93,11 @@ class Datapath(wiring.Component):
             ]
             m.d.sync += word.eq(read.data)
             parts.append(word)
-        m.d.comb += self.array.w.as_value().eq(Cat(parts))
+        m.d.comb += self.array.w.as_value().eq(Cat(parts)[: DIGIT_BITS * preset.channels**2])
         return Cat(parts)
 
     def _accumulate(self, m: Module, beat) -> list[list[Signal]]:
+        """Horner's scheme over the passes; what is lost above comes back when the bias is added."""
         preset = self.preset
         accumulators = []
         for p in range(preset.pixels):
@@ -104,7 +105,8 @@ class Datapath(wiring.Component):
             for o in range(preset.channels):
                 total = Signal(signed(preset.accumulator_bits), name=f"acc_{p}_{o}", reset_less=True)
                 with m.If(beat.valid):
-                    m.d.sync += total.eq(Mux(beat.first, 0, total) + self.array.sums[p][o])
+                    before = Mux(beat.first, 0, Mux(beat.scales, total << (RADIX - 1).bit_length(), total))
+                    m.d.sync += total.eq(self.array.sums[p][o] + before)
                 row.append(total)
             accumulators.append(row)
         return accumulators
@@ -117,7 +119,8 @@ class Datapath(wiring.Component):
             for i in range(self.preset.channels):
                 x = self.array.x[p][i]
                 for index in range(self.array.latency_cycles):
-                    later = Signal(8, name=f"late_{p}_{i}_{index}", reset_less=True)
+                    # With a reset, so that it becomes flip-flops, which abound, and not shift registers.
+                    later = Signal(8, name=f"late_{p}_{i}_{index}")
                     m.d.sync += later.eq(x)
                     x = later
                 best = Signal(8, name=f"max_{p}_{i}", reset_less=True)

@@ -25,8 +25,8 @@ class Engine(wiring.Component):
     stays until the next start. `illegal` and `outside` pulse and leave the engine halted until a reset.
     """
 
-    def __init__(self, preset: Preset):
-        self.preset = preset
+    def __init__(self, preset: Preset, *, technology: str | None = None):
+        self.preset, self._technology = preset, technology
         beat = stream.Signature(ByteBeat(preset.bus_bits))
         transfer = stream.Signature(Transfer(MEMORY_ADDR_BITS))
         self.profile = Profile()
@@ -59,7 +59,7 @@ class Engine(wiring.Component):
         m.submodules.fetch = fetch = Fetch(bus_bits=preset.bus_bits, depth=preset.queue)
         m.submodules.loader = loader = Loader(preset)
         m.submodules.sequencer = sequencer = Sequencer(preset, drain_cycles=Datapath.drain_cycles(preset))
-        m.submodules.datapath = datapath = Datapath(preset)
+        m.submodules.datapath = datapath = Datapath(preset, technology=self._technology)
         m.submodules.storer = storer = Storer(preset)
         m.submodules.profile = profile = self.profile
 

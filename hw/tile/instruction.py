@@ -67,7 +67,7 @@ FIELDS: dict[Opcode, tuple[tuple[str, int, str], ...]] = {
         ("column_step", 8, "words from an output column to the next"),
         ("tap_row_step", 16, "words from a row of the kernel to the next"),
         ("block_step", 16, "words from a block of input channels to the next"),
-        ("last_term", 4, "powers of two in a weight"),
+        ("last_digit", 4, "digits of a weight, which are powers of four apart"),
         ("last_block", 10, "blocks of input channels"),
         ("last_tap_x", 6, "kernel width"),
         ("last_tap_y", 6, "kernel height"),

@@ -126,7 +126,7 @@ class Loader(wiring.Component):
         planes, base, columns = Signal(10), Signal(16), Signal(12)
         local = [Signal(signed(18), name=f"local_{p}") for p in range(preset.pixels)]
         step, done, second, writing = Signal(), Signal(), Signal(), Signal()
-        beats, beat = Signal(COUNT_BITS), Signal(range(max(preset.weight_beats, 2)))
+        beats, beat, word = Signal(COUNT_BITS), Signal(range(preset.weight_beats)), Signal(16)
         m.d.comb += self.bank_data.eq(self.data.payload.data)
 
         def start_plane() -> None:
@@ -150,15 +150,17 @@ class Loader(wiring.Component):
                     m.next = "BEGIN"
                     with m.If(asked.o.payload[:8] == Opcode.LOAD_WEIGHTS):
                         m.next = "BULK"
-                        m.d.sync += [beats.eq(0), beat.eq(0)]
+                        m.d.sync += [beats.eq(0), beat.eq(0), word.eq(0)]
             with m.State("BULK"):
                 m.d.comb += [
                     self.data.ready.eq(1),
                     self.weight_write.eq(self.data.valid << beat),
-                    self.weight_addr.eq(bulk.base + (beats >> (preset.weight_beats.bit_length() - 1))),
+                    self.weight_addr.eq(bulk.base + word),
                 ]
                 with m.If(self.data.valid):
                     m.d.sync += [beats.eq(beats + 1), beat.eq(beat + 1)]
+                    with m.If(beat == preset.weight_beats - 1):
+                        m.d.sync += [beat.eq(0), word.eq(word + 1)]
                     with m.If(beats == bulk.beats - 1):
                         m.d.comb += done.eq(1)
                         m.next = "TAKE"

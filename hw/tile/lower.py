@@ -13,14 +13,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from hw.arith.requantise import SHIFT_MAX
-from hw.arith.shift_lane import split_terms
+from hw.arith.shift_lane import excess, split_digits, weight_of
 from hw.tile.preset import Preset
 from models.program import Program, ops
 from models.program.ops import Op, Tensor
 
 __all__ = ["Buffer", "Layer", "Lowered", "Plane", "View", "lower"]
 
-TERMS_MAX = 8
+DIGITS_MAX = 8
 
 
 @dataclass(eq=False)
@@ -83,10 +83,9 @@ class Layer:
     kernel: tuple[int, int]
     stride: tuple[int, int]
     padding: tuple[int, int, int, int]
-    terms: (
-        np.ndarray | None
-    )  #: (terms, out channels, lanes of the source, kernel height, width); None: maximum
-    bias: np.ndarray  #: a channel of the output, zero points of the source made up for
+    #: (digits, out channels, lanes of the source, kernel height, width); None: maximum
+    digits: np.ndarray | None
+    bias: np.ndarray  #: a channel of the output, zero points and the array's excess made up for
     shift: np.ndarray
     low: int = 0
     high: int = 255
@@ -240,19 +239,18 @@ class _Lowering:
             quantiser = self._quantiser_behind(op)
         lanes = view.lanes
         spread = np.where((lanes >= 0)[None, :, None, None], weights[:, np.maximum(lanes, 0)], 0)
-        terms = split_terms(spread)
-        if len(terms) > TERMS_MAX:
+        digits = split_digits(spread)
+        if len(digits) > DIGITS_MAX:
             raise op.refuse(
-                f"its weights are sums of {len(terms)} powers of two, more than {TERMS_MAX}; "
-                "train with fewer bits"
+                f"its weights are sums of {len(digits)} digits, more than {DIGITS_MAX}; train with fewer bits"
             )
         bias = bias - (spread * view.zeros[None, :, None, None]).sum(axis=(1, 2, 3))
-        missing = (terms < 0).sum(axis=(0, 2, 3, 4))
-        shape = {"kernel": weights.shape[2:], "stride": stride, "padding": padding, "terms": terms}
+        bias = bias - weight_of(excess(digits, axis=(2, 3, 4)))
+        shape = {"kernel": weights.shape[2:], "stride": stride, "padding": padding, "digits": digits}
         macs = op.macs(self.program.tensors[op.output])
         span = max(abs(total.minimum), abs(total.maximum))
         if quantiser is None:
-            self._raw_or_bytes(op, view, total, bias, missing, span, macs, shape)
+            self._raw_or_bytes(op, view, total, bias, span, macs, shape)
             return
         result = self.program.tensors[quantiser.output]
         zero = self._zero(result, quantiser.name)
@@ -265,14 +263,12 @@ class _Lowering:
         self._check_width(op, span + int(np.abs(offset).max(initial=0)))
         out = self._stored(result, zero, born=len(self.layers))
         self._append(
-            op, view, out, bias=bias + offset + missing, shift=shift, low=quantiser.minimum + zero,
+            op, view, out, bias=bias + offset, shift=shift, low=quantiser.minimum + zero,
             high=quantiser.maximum + zero, macs=macs, **shape,
         )  # fmt: skip
         self.views[quantiser.output] = out
 
-    def _raw_or_bytes(
-        self, op, view, total: Tensor, bias, missing, span: int, macs: int, shape: dict
-    ) -> None:
+    def _raw_or_bytes(self, op, view, total: Tensor, bias, span: int, macs: int, shape: dict) -> None:
         fits = (
             total.maximum - min(total.minimum, 0) <= 255
             and total.minimum >= -128
@@ -286,7 +282,7 @@ class _Lowering:
                 op,
                 view,
                 out,
-                bias=bias + missing + zero,
+                bias=bias + zero,
                 shift=np.zeros(channels, np.int64),
                 macs=macs,
                 **shape,
@@ -297,7 +293,7 @@ class _Lowering:
             out = self._stored(total, 0, born=len(self.layers), byte_count=byte_count)
             for byte in range(byte_count):
                 self._append(
-                    op, view, out, bias=bias + missing, shift=np.full(channels, 8 * byte), raw=True,
+                    op, view, out, bias=bias, shift=np.full(channels, 8 * byte), raw=True,
                     first_plane=byte * len(out.planes), macs=macs if byte == 0 else 0, **shape,
                 )  # fmt: skip
         self.views[op.output] = out
@@ -341,7 +337,7 @@ class _Lowering:
             *tensor.shape[1:],
         )
         self._append(
-            op, view, out, kernel=op.kernel, stride=op.stride, padding=op.padding, terms=None,
+            op, view, out, kernel=op.kernel, stride=op.stride, padding=op.padding, digits=None,
             bias=np.zeros(lanes, np.int64), shift=np.zeros(lanes, np.int64), fill=0,
         )  # fmt: skip
         self.views[op.output] = out

@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from hw.arith.shift_lane import DIGIT_BITS
+
 __all__ = ["PRESETS", "Preset", "preset"]
 
 
@@ -17,7 +19,7 @@ class Preset:
     pixels: int  #: pixel lanes, each with a feature bank and a vertical strip of its own
     channels: int  #: input channels and output channels at a time; also the bytes of a bus beat
     feature_words: int  #: depth of a feature bank, in words of `channels` bytes
-    weight_words: int  #: depth of the weight memory, in words of `channels` squared weights
+    weight_words: int  #: depth of the weight memory, in words of `channels` squared digits
     row_words: int  #: the longest output row of a strip, over all pixel lanes
     row_slots: int = 4  #: output rows that may wait for the bus
     accumulator_bits: int = 26
@@ -51,8 +53,8 @@ class Preset:
 
     @property
     def weight_beats(self) -> int:
-        """Bus beats of a weight word: 4 bits a weight."""
-        return self.channels // 2
+        """Bus beats of a weight word: a digit of each weight, or 32 bits for each output channel."""
+        return max(-(-DIGIT_BITS * self.channels**2 // self.bus_bits), 4)
 
     @property
     def target_hash(self) -> str:

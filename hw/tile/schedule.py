@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from hw.arith.shift_lane import codes
+from hw.arith.shift_lane import DIGIT_BITS, codes
 from hw.tile.instruction import Instruction, Opcode
 from hw.tile.lower import Layer, Lowered, Plane
 from hw.tile.preset import Preset
@@ -122,23 +122,32 @@ def weight_chunks(layer: Layer, preset: Preset) -> list[Chunk]:
             zip(layer.bias[start:stop], layer.shift[start:stop], strict=True)
         ):
             first[index] = (int(bias) & mask) | int(shift) << preset.accumulator_bits
-        head = first.tobytes().ljust(lanes * lanes // 2, b"\0")
-        if layer.terms is None:
+        word_bits = preset.weight_beats * preset.bus_bits
+        head = first.tobytes().ljust(word_bits // 8, b"\0")
+        if layer.digits is None:
             chunks.append(Chunk((start // lanes, 1, 0), 1, head))
             continue
-        terms = layer.terms[:, start:stop]
-        count, _, _, height, width = terms.shape
-        blocks = terms.reshape(count, stop - start, planes, lanes, height, width)
+        digits = layer.digits[:, start:stop]
+        count, _, _, height, width = digits.shape
+        blocks = digits.reshape(count, stop - start, planes, lanes, height, width)
         used = np.flatnonzero(blocks.any(axis=(0, 1, 3, 4, 5)))
         span = _progression(used)
         chosen = blocks[:, :, span[0] : span[0] + span[1] * max(span[2], 1) : max(span[2], 1)]
         padded = np.zeros((count, lanes, *chosen.shape[2:]), np.int64)
         padded[:, : stop - start] = chosen
-        ordered = codes(padded).transpose(4, 5, 2, 0, 1, 3)  # row, column, block, term, output, input
-        nibbles = ordered.reshape(-1, 2)
-        body = (nibbles[:, 0] | nibbles[:, 1] << 4).astype(np.uint8).tobytes()
+        ordered = codes(padded).transpose(0, 4, 5, 2, 1, 3)  # digit, row, column, block, output, input
+        body = _packed(ordered.reshape(-1, lanes**2), word_bits)
         chunks.append(Chunk(span, 1 + height * width * span[1] * count, head + body))
     return chunks
+
+
+def _packed(words: np.ndarray, word_bits: int) -> bytes:
+    """Rows of codes to weight words."""
+    bits = words[:, :, None] >> np.arange(DIGIT_BITS, dtype=np.uint8) & 1
+    flat = bits.reshape(len(words), -1)
+    filled = np.zeros((len(words), word_bits), np.uint8)
+    filled[:, : flat.shape[1]] = flat
+    return np.packbits(filled, axis=1, bitorder="little").tobytes()
 
 
 def _progression(used: np.ndarray) -> tuple[int, int, int]:
@@ -377,10 +386,10 @@ class _Scheduler:
     ) -> None:
         preset, out = self.preset, layer.output
         depth = preset.feature_words
-        terms = 1 if layer.terms is None else len(layer.terms)
+        digits = 1 if layer.digits is None else len(layer.digits)
         (height, width), (down, right) = layer.kernel, layer.stride
         first, blocks, step = chunk.planes
-        length = terms * blocks * height * width
+        length = digits * blocks * height * width
         plane = layer.first_plane + group
         address = out.offset + ((plane * out.height + y) * out.width + first_column) * preset.channels
         values = {
@@ -390,7 +399,7 @@ class _Scheduler:
             "column_step": right,
             "tap_row_step": row_words % depth,
             "block_step": step * window % depth,
-            "last_term": terms - 1,
+            "last_digit": digits - 1,
             "last_block": blocks - 1,
             "last_tap_x": width - 1,
             "last_tap_y": height - 1,
@@ -399,7 +408,7 @@ class _Scheduler:
             "low": layer.low,
             "high": layer.high,
             "raw": int(layer.raw),
-            "greatest": int(layer.terms is None),
+            "greatest": int(layer.digits is None),
         }
         store = {
             "addr": address,

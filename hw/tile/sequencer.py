@@ -11,15 +11,25 @@ from hw.tile.preset import Preset
 __all__ = ["BEAT", "CONFIG", "Sequencer"]
 
 #: What goes along with the words read: `first` and `last` of a sum, of a row, and of an instruction.
+#: The first beat of each pass but the first `scales` what was summed before.
 BEAT = data.StructLayout(
-    {"valid": 1, "biases": 1, "first": 1, "last": 1, "row_first": 1, "row_last": 1, "opens": 1}
+    {
+        "valid": 1,
+        "biases": 1,
+        "first": 1,
+        "scales": 1,
+        "last": 1,
+        "row_first": 1,
+        "row_last": 1,
+        "opens": 1,
+    }
 )
 #: What the results of an instruction need.
 CONFIG = data.StructLayout({"low": 8, "high": 8, "raw": 1, "greatest": 1, "last_column": 10})
 
 
 class Sequencer(wiring.Component):
-    """Carry out COMPUTE: a beat a cycle over rows, columns, kernel rows, kernel columns, blocks and terms.
+    """Carry out COMPUTE: a beat a cycle over rows, columns, digits, kernel rows, kernel columns, blocks.
 
     One cycle an instruction goes to its biases. A beat is held back when its row has no slot, or when its
     sum would be complete before the last one's results have left, one pixel lane a cycle. `drain_cycles` is
@@ -111,6 +121,7 @@ class Sequencer(wiring.Component):
                         self.weight_addr.eq(loops.weight),
                         self.beat.valid.eq(1),
                         self.beat.first.eq(loops.sum_first),
+                        self.beat.scales.eq(loops.pass_first & ~loops.sum_first),
                         self.beat.last.eq(loops.sum_last),
                         self.beat.row_first.eq(loops.at_column_0),
                         self.beat.row_last.eq(loops.at_last_column),
@@ -134,24 +145,24 @@ class _Loops:
 
     def __init__(self, m: Module, op):
         self._m, self._op = m, op
-        self.term, self.block = Signal(4), Signal(10)
+        self.digit, self.block = Signal(4), Signal(10)
         self.tap_x, self.tap_y = Signal(6), Signal(6)
         self.column, self.row = Signal(10), Signal(10)
         self.addr, self.weight = Signal(16, name="next_feature"), Signal(16, name="next_weight")
         self._at_tap, self._at_tap_row = Signal(16), Signal(16)
         self._at_column, self._at_row = Signal(16), Signal(16)
-        self._first_block = Signal(init=1)
         ends = [
-            self.term == op.last_term,
             self.block == op.last_block,
             self.tap_x == op.last_tap_x,
             self.tap_y == op.last_tap_y,
+            self.digit == op.last_digit,
         ]
-        self.sum_first, self.sum_last = Signal(), Signal()
+        self.pass_first, self.sum_first, self.sum_last = Signal(), Signal(), Signal()
         self.at_column_0, self.at_last_column, self.all_last = Signal(), Signal(), Signal()
-        self._term_ends, self._block_ends, self._x_ends = ends[0], ends[1], ends[2]
+        self._block_ends, self._x_ends, self._y_ends = ends[0], ends[1], ends[2]
         m.d.comb += [
-            self.sum_first.eq((self.term == 0) & (self.block == 0) & (self.tap_x == 0) & (self.tap_y == 0)),
+            self.pass_first.eq((self.block == 0) & (self.tap_x == 0) & (self.tap_y == 0)),
+            self.sum_first.eq(self.pass_first & (self.digit == 0)),
             self.sum_last.eq(ends[0] & ends[1] & ends[2] & ends[3]),
             self.at_column_0.eq(self.column == 0),
             self.at_last_column.eq(self.column == op.last_column),
@@ -161,7 +172,7 @@ class _Loops:
     def start(self, head) -> None:
         m = self._m
         m.d.sync += [
-            each.eq(0) for each in (self.term, self.block, self.tap_x, self.tap_y, self.column, self.row)
+            each.eq(0) for each in (self.digit, self.block, self.tap_x, self.tap_y, self.column, self.row)
         ]
         m.d.sync += [
             each.eq(head.base)
@@ -175,18 +186,19 @@ class _Loops:
     def step(self) -> None:
         """To the next beat."""
         m, op = self._m, self._op
-        m.d.sync += [self.weight.eq(self.weight + 1), self.term.eq(self.term + 1)]
-        with m.If(self._term_ends):
-            m.d.sync += [self.term.eq(0), self.block.eq(self.block + 1)]
-            self._go(self.addr + op.block_step)
-            with m.If(self._block_ends):
-                m.d.sync += [self.block.eq(0), self.tap_x.eq(self.tap_x + 1)]
-                self._go(self._at_tap + 1, self._at_tap)
-                with m.If(self._x_ends):
-                    m.d.sync += [self.tap_x.eq(0), self.tap_y.eq(self.tap_y + 1)]
-                    self._go(self._at_tap_row + op.tap_row_step, self._at_tap, self._at_tap_row)
+        m.d.sync += [self.weight.eq(self.weight + 1), self.block.eq(self.block + 1)]
+        self._go(self.addr + op.block_step)
+        with m.If(self._block_ends):
+            m.d.sync += [self.block.eq(0), self.tap_x.eq(self.tap_x + 1)]
+            self._go(self._at_tap + 1, self._at_tap)
+            with m.If(self._x_ends):
+                m.d.sync += [self.tap_x.eq(0), self.tap_y.eq(self.tap_y + 1)]
+                self._go(self._at_tap_row + op.tap_row_step, self._at_tap, self._at_tap_row)
+                with m.If(self._y_ends):
+                    m.d.sync += [self.tap_y.eq(0), self.digit.eq(self.digit + 1)]
+                    self._go(self._at_column, self._at_tap, self._at_tap_row)
         with m.If(self.sum_last):
-            m.d.sync += [self.tap_y.eq(0), self.column.eq(self.column + 1), self.weight.eq(op.weights + 1)]
+            m.d.sync += [self.digit.eq(0), self.column.eq(self.column + 1), self.weight.eq(op.weights + 1)]
             self._go(self._at_column + op.column_step, self._at_tap, self._at_tap_row, self._at_column)
             with m.If(self.at_last_column):
                 m.d.sync += [self.column.eq(0), self.row.eq(self.row + 1)]

@@ -43,7 +43,7 @@ def stack(*, size: int = 256, layers=STACK, seed: int = 0) -> Program:
     made: list[ops.Op] = []
     for index, (kernel, stride, outputs) in enumerate(layers):
         shape = (outputs, channels, kernel, kernel)
-        weights = (1 << rng.integers(0, 7, shape)) * rng.choice([-1, 1], shape)
+        weights = (1 << rng.integers(0, 3, shape)) * rng.choice([-1, 1], shape)
         pad = kernel // 2
         made.append(
             ops.Convolution(
@@ -52,7 +52,7 @@ def stack(*, size: int = 256, layers=STACK, seed: int = 0) -> Program:
                 padding=(pad, pad, pad, pad),
             )
         )  # fmt: skip
-        shift = np.full(outputs, int(np.log2(30 * np.sqrt(channels * kernel**2))))
+        shift = np.full(outputs, int(np.log2(2 * np.sqrt(channels * kernel**2))))
         made.append(
             ops.Requantise(
                 name=f"quant{index}", inputs=(f"sum{index}",), output=f"map{index}",

@@ -2,24 +2,30 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
-from hw.arith.shift_lane import EXPONENT_MAX, ShiftArray, codes, missing_ones, split_terms
+from hw.arith.shift_lane import DIGITS, ShiftArray, codes, excess, split_digits, weight_of
 
 CYCLES = 60
 
 
-def test_every_byte_is_the_sum_of_its_terms():
-    weights = np.arange(-255, 256)
-    terms = split_terms(weights)
-    assert (terms.sum(axis=0) == weights).all()
-    sizes = np.abs(terms[terms != 0])
-    assert set(sizes) <= {1 << exponent for exponent in range(EXPONENT_MAX + 1)}
+def test_every_weight_is_the_sum_of_its_digits():
+    weights = np.arange(-300, 300).reshape(3, -1)
+    digits = split_digits(weights)
+    assert (sum(digits[-1 - place] * 4**place for place in range(len(digits))) == weights).all()
+    assert (weight_of(digits) == weights).all()
+    assert set(digits.reshape(-1)) <= set(DIGITS)
 
 
-def test_one_power_of_two_is_one_term_and_two_are_two():
-    single = np.array([0, 1, -2, 64, -64])
-    assert len(split_terms(single)) == 1
-    assert len(split_terms(np.array([3, -96, 65, 7]))) == 2
-    assert missing_ones(split_terms(single)) == 2
+def test_there_are_no_more_digits_than_needed():
+    assert len(split_digits(np.array([0, 1, -2, 4, -4]))) == 1
+    two = {4 * high + low for high in DIGITS for low in DIGITS}
+    for weight in range(-30, 31):
+        assert (len(split_digits(np.array([weight]))) <= 2) == (weight in two), weight
+    assert len(split_digits(np.zeros((2, 3), int))) == 1
+
+
+def test_excess_counts_negative_digits():
+    digits = np.array([[1, -2, 0], [-4, -1, 4]])
+    assert excess(digits, axis=1).tolist() == [1023, 2046]
 
 
 @pytest.mark.parametrize(("pixels", "channels"), [(2, 8), (1, 16)])
@@ -27,11 +33,10 @@ def test_sums_are_those_of_the_golden_twin(pixels, channels):
     rng = np.random.default_rng(channels)
     unit = ShiftArray(pixels=pixels, channels=channels)
     x = rng.integers(0, 256, (CYCLES, pixels, channels))
-    terms = (1 << rng.integers(0, 7, (CYCLES, channels, channels))) * rng.choice(
-        [-1, 0, 1], (CYCLES, channels, channels)
-    )
-    x[0], terms[0] = 255, -64  # the extremes
-    x[1], terms[1] = 255, 64
+    digits = rng.choice(DIGITS, (CYCLES, channels, channels))
+    x[0], digits[0] = 255, -4  # the extremes
+    x[1], digits[1] = 0, -4
+    x[2], digits[2] = 255, 4
     found = []
 
     async def bench(ctx):
@@ -41,7 +46,7 @@ def test_sums_are_those_of_the_golden_twin(pixels, channels):
                 ctx.set(unit.x.as_value(), packed)
                 ctx.set(
                     unit.w.as_value(),
-                    sum(int(v) << 4 * n for n, v in enumerate(codes(terms[cycle]).reshape(-1))),
+                    sum(int(v) << 3 * n for n, v in enumerate(codes(digits[cycle]).reshape(-1))),
                 )
             if cycle >= unit.latency_cycles:
                 found.append([[ctx.get(unit.sums[p][o]) for o in range(channels)] for p in range(pixels)])
@@ -51,4 +56,4 @@ def test_sums_are_those_of_the_golden_twin(pixels, channels):
     simulator.add_clock(1e-6)
     simulator.add_testbench(bench)
     simulator.run()
-    assert (np.array(found) == [ShiftArray.compute(a, b) for a, b in zip(x, terms, strict=True)]).all()
+    assert (np.array(found) == [ShiftArray.compute(a, b) for a, b in zip(x, digits, strict=True)]).all()
