@@ -13,6 +13,7 @@ VERBS = (
     "area",
     "soak",
     "ids",
+    "detect",
     "simulate",
     "bench",
     "prove",
@@ -29,6 +30,7 @@ VERBS = (
     "resources",
     "bundle",
     "figures",
+    "report",
 )
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, rich_markup_mode="markdown")

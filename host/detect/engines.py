@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -23,7 +22,7 @@ class Engine(Protocol):
     """Frames go in by `put` and come out by `take`, in the same order; `slots` of them at most are inside."""
 
     size: tuple[int, int]  #: of the canvas, (height, width)
-    outputs: Sequence[Output]  #: what the integers of the maps mean
+    outputs: tuple[Output, ...]  #: what the integers of the maps mean
     slots: int
 
     @property

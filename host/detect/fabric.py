@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
 
 import numpy as np
 from pynq import Overlay
@@ -31,7 +30,7 @@ class TileEngine:
     def __init__(
         self,
         binary: TileBinary,
-        outputs: Sequence[Output],
+        outputs: tuple[Output, ...],
         *,
         bitstream: str | None = None,
         timeout_s: float = 60.0,

@@ -67,7 +67,7 @@ class FrameEvent:
 
     @property
     def latency_ms(self) -> float:
-        """From the end of capture to now-drawn: queues included."""
+        """From the end of capture to the last stage, the time in queues included."""
         return 1000 * (max(ended for _, ended in self.spans.values()) - self.spans["capture"][1])
 
     def drawn(self, *, least_score: float = 0.0) -> np.ndarray:

@@ -14,7 +14,7 @@ from host.detect.frames import STAGES, Frame, FrameEvent
 from host.detect.preparing import sorted_planes
 from host.detect.queue import FrameQueue
 from host.detect.settings import POLICIES, Settings
-from host.detect.summary import Statistics, Summary
+from host.detect.summary import Progress, Statistics, Summary
 from host.detect.workers import CaptureWorker, EngineWorker, FunctionWorker, Worker
 from models.detector.boxes import letterbox
 
@@ -84,7 +84,17 @@ class Pipeline:
             worker.stopping.set()
 
     def statistics(self) -> Statistics:
+        """Everything, percentiles included: for a few times a second."""
         return Statistics(**self._numbers())
+
+    @property
+    def progress(self) -> Progress:
+        """What costs nothing to ask."""
+        return Progress(self._done, self._seconds)
+
+    @property
+    def _seconds(self) -> float:
+        return (self._ended or time.perf_counter()) - self._started if self._started else 0.0
 
     def run(self, *, frames: int | None = None) -> Summary:
         """Until the end; Ctrl-C stops as `stop` does, and a second one at once."""
@@ -247,11 +257,10 @@ class Pipeline:
         return notes
 
     def _numbers(self) -> dict:
-        ended = self._ended or time.perf_counter()
         return {
             "frames": self._done,
             "dropped": self._queues[STAGES[1]].dropped if self._queues else 0,
             "waiting": {stage: len(queue) for stage, queue in self._queues.items()},
             "stages": {worker.stage: worker.clock.figures for worker in self._workers},
-            "seconds": ended - self._started if self._started else 0.0,
+            "seconds": self._seconds,
         }

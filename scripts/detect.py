@@ -1,0 +1,325 @@
+"""`colonnade detect`: find objects in what a camera, a video or pictures show."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from host.detect.engines import ComparedEngine
+    from host.detect.summary import Summary
+    from models.detector.zoo import Detector
+    from scripts.detect_engines import OpenedEngine
+
+__all__ = ["command"]
+
+DONE, DIFFERENT, USAGE, BOARD = 0, 1, 2, 3  #: exit codes
+#: Clocks that frames a second of a simulated preset are stated at; assumed, not placed and routed.
+ASSUMED_MHZ = {"z7020": 100.0, "zu3eg": 150.0, "zu7ev": 200.0}
+FULL_SIDE = 512
+
+HELP = """Find objects in pictures on a board, and write or show them.
+
+A SOURCE is `camera[:<number>]`, the path of a video, of a picture or of a folder of pictures, `voc[:<split>]`
+(the data folder's test split) or `generated[:count=<frames>,seed=<number>]`. A SINK is `jsonl:FILE`,
+`video:FILE`, `png:FOLDER`, `mjpeg[:[HOST:]PORT]` (loopback by default; a token otherwise) or `window`.
+
+Exit codes: 0 done, 1 `--compare` found a difference, 2 wrong use, input or output, 3 the board.
+
+Example: `colonnade detect --source generated --board model --sink jsonl:boxes.jsonl --sink png:boxes`
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Wanted:
+    """The command line."""
+
+    source: str
+    sinks: list[str]
+    board: str
+    detector: Detector
+    size: tuple[int, int]
+    frames: int | None
+    policy: str | None
+    least_score: float
+    preset: str
+    binary: Path | None
+    compare: bool
+    judge: bool
+    soak: bool
+    timeline: Path | None
+    data: Path | None
+
+
+def command(
+    source: str = typer.Option("generated", help="Where pictures come from; see above."),
+    sink: list[str] = typer.Option([], help="Where boxes go; may be given again for more than one."),
+    board: str = typer.Option(
+        "model",
+        help="model: the integer program on this processor; sim: the RTL on the simulated board; pynq or "
+        "ZCU104, Pynq-Z2, Ultra96, KV260: the real board that this runs on (never tried on one).",
+    ),
+    model: str = typer.Option("", help="A detector of the zoo, or the path of an .onnx file."),
+    size: str = typer.Option("512", help="Canvas: 512, or width x height such as 640x384."),
+    frames: int = typer.Option(None, min=1, help="Stop after so many."),
+    policy: str = typer.Option(
+        None,
+        help="block: nothing is lost. drop-oldest: what is seen is new, a video plays at its own rate, and "
+        "what is dropped is counted. If absent: drop-oldest for a camera, block for all else.",
+    ),
+    least_score: float = typer.Option(0.3, min=0.0, max=1.0, help="Least score of a box."),
+    preset: str = typer.Option("", help="Engine of the board: sim, small, z7020, zu3eg or zu7ev."),
+    binary: Path = typer.Option(None, exists=True, dir_okay=False, help="What `colonnade compile` wrote."),
+    compare: bool = typer.Option(False, help="Compute every frame by the integer program, too, and compare."),
+    judge: bool = typer.Option(False, help="Mean average precision of what the pipeline found."),
+    timeline: Path = typer.Option(None, help="Draw the stages over time here (.svg)."),
+    soak: bool = typer.Option(False, help="Watch order and memory of a long run."),
+    measure: bool = typer.Option(False, help="Measure every stage alone, in one thread; then all together."),
+    data: Path = typer.Option(None, help="The data folder, instead of COLONNADE_DATA."),
+) -> None:
+    from rich.console import Console
+
+    from host.detect.engines import EngineFailure
+    from host.detect.faces import SinkError, SourceError
+    from models.detector.zoo import detector_names, load_detector
+    from scripts.detect_engines import size_of
+
+    console = Console(stderr=True)
+    try:
+        wanted = _Wanted(
+            source=source, sinks=sink, board=board, detector=load_detector(model or detector_names()[-1]),
+            size=size_of(size), frames=frames, policy=policy, least_score=least_score, preset=preset,
+            binary=binary, compare=compare, judge=judge, soak=soak, timeline=timeline, data=data,
+        )  # fmt: skip
+        with _terminated_as_interrupted():
+            code = _measure(console, wanted) if measure else _detect(console, wanted)
+    except EngineFailure as error:
+        code = _say(console, f"board {board}: {error}", BOARD)
+    except (SourceError, SinkError, ValueError, FileNotFoundError, TimeoutError) as error:
+        code = _say(console, str(error), USAGE)
+    raise typer.Exit(code)
+
+
+command.__doc__ = HELP
+
+
+def _detect(console: Console, wanted: _Wanted) -> int:
+    """Open source, engine and sinks, run, and say what came of it."""
+    from host.detect.judging import JudgeSink
+    from host.detect.pipeline import Pipeline, Settings
+    from host.detect.sinks import open_sink
+    from host.detect.soaking import SoakObserver
+    from host.detect.sources import open_source
+    from models.detector.judging import LEAST_SCORE
+
+    settings = Settings(policy=wanted.policy, least_score=LEAST_SCORE if wanted.judge else wanted.least_score)
+    with contextlib.ExitStack() as stack:
+        source = open_source(wanted.source, frames=wanted.frames, data=wanted.data)
+        stack.callback(source.close)
+        opened = stack.enter_context(_engine(wanted))
+        unopened = stack.enter_context(contextlib.ExitStack())
+        sinks = []
+        for text in wanted.sinks:
+            sinks.append(open_sink(text, rate=source.rate))
+            unopened.callback(sinks[-1].close)
+        judged = JudgeSink(len(wanted.detector.classes)) if wanted.judge else None
+        soaked = SoakObserver(wanted.frames or 1000) if wanted.soak else None
+        if wanted.policy == "drop-oldest" and source.rate and not source.live:
+            settings = settings.replace(pause_s=1 / source.rate)
+        pipeline = Pipeline(
+            source, opened.engine, [*sinks, *([judged] if judged else [])],
+            classes=wanted.detector.classes, settings=settings, observers=[soaked] if soaked else [],
+        )  # fmt: skip
+        _introduce(console, source.name, opened, sinks)
+        unopened.pop_all()  # the pipeline closes them from here on
+        summary = _run(console, pipeline, wanted.frames)
+        cycles = opened.simulation.cycles if opened.simulation else 0
+    _report(console, summary)
+    if wanted.timeline is not None:
+        from host.detect.timeline import write_timeline
+
+        console.print(f"timeline: {write_timeline(summary, wanted.timeline)}", soft_wrap=True)
+    figures = _figures(console, wanted, opened, summary, judged, soaked, cycles)
+    if figures:
+        from scripts.figures import record
+
+        name = "_".join(["detect", opened.preset or "model", *(["judged"] if judged else [])])
+        console.print(f"written to {record(name + ('_soak' if soaked else ''), figures)}", soft_wrap=True)
+    if wanted.compare and opened.engine.different:  # type: ignore[attr-defined]
+        return DIFFERENT
+    if summary.broken or not (summary.frames or summary.interrupted):
+        return _say(console, summary.broken or f"{source.name} holds no picture that can be read", USAGE)
+    return DONE
+
+
+def _engine(wanted: _Wanted) -> contextlib.AbstractContextManager[OpenedEngine]:
+    from scripts.detect_engines import open_engine
+
+    return open_engine(
+        wanted.board, wanted.detector, wanted.size, preset=wanted.preset, binary=wanted.binary,
+        compare=wanted.compare, profile_every=1 if wanted.board == "sim" else 0,
+    )  # fmt: skip
+
+
+def _introduce(console: Console, source: str, opened: OpenedEngine, sinks: list) -> None:
+    from host.detect.mjpeg import MjpegSink
+
+    facts = opened.engine.facts | {"source": source}
+    facts |= {
+        f"live picture {place}": one.url for place, one in enumerate(sinks) if isinstance(one, MjpegSink)
+    }
+    for name, fact in facts.items():
+        console.print(f"{name}: {fact}", style="dim", highlight=False, markup=False, soft_wrap=True)
+
+
+def _run(console: Console, pipeline, frames: int | None) -> Summary:
+    """With progress on the screen; q in a window ends it as Ctrl-C does."""
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from host.detect.sinks import WindowSink
+
+    windows = [sink for sink in pipeline.sinks if isinstance(sink, WindowSink)]
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("waiting for the first frame", total=frames)
+
+        def told(_event) -> None:
+            now = pipeline.progress
+            progress.update(
+                task, completed=now.frames, description=f"{now.frames:,} frames, {now.fps:.1f} a second"
+            )
+            if any(window.quit for window in windows):
+                pipeline.stop()
+
+        pipeline.observe(told)
+        return pipeline.run(frames=frames)
+
+
+def _report(console: Console, summary: Summary) -> None:
+    from rich.table import Table
+
+    table = Table("stage", "p50 ms", "p99 ms", "most ms", "alone, frames/s", title="Stages")
+    for name, one in summary.stages.items():
+        style = "bold" if name == summary.slowest else ""
+        cells = (f"{value:,.2f}" for value in (one.p50_ms, one.p99_ms, one.max_ms))
+        table.add_row(name, *cells, f"{one.fps:,.0f}", style=style)
+    console.print(table)
+    for line in summary.lines():
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _figures(
+    console: Console, wanted: _Wanted, opened: OpenedEngine, summary: Summary, judged, soaked, cycles: int
+) -> dict[str, float]:
+    """What is worth keeping of this run; said, too."""
+    figures: dict[str, float] = {}
+    if wanted.compare:
+        compared: ComparedEngine = opened.engine  # type: ignore[assignment]
+        console.print(
+            f"{compared.compared:,} integers of {compared.frames:,} frames compared with the integer "
+            f"program: {compared.different:,} differ"
+        )
+        stem = f"detect.{opened.preset or 'model'}"
+        figures |= {f"{stem}.compared_frames": compared.frames, f"{stem}.mismatches": compared.different}
+    if judged is not None:
+        precision = judged.precision().mean
+        console.print(f"mAP (VOC2007) of {summary.frames:,} pictures through the pipeline: {precision:.4f}")
+        figures["detect.pipeline_map_voc07"] = precision
+        figures["detect.pipeline_pictures"] = summary.frames
+    if soaked is not None:
+        console.print(
+            f"{soaked.frames:,} frames, {soaked.out_of_order} out of order, memory grew by "
+            f"{soaked.growth_mb:.1f} MB after the first fifth"
+        )
+        figures |= {
+            "detect.soak_frames": soaked.frames,
+            "detect.soak_out_of_order": soaked.out_of_order,
+            "detect.soak_memory_growth_mb": soaked.growth_mb,
+        }
+    return figures | _rate(console, wanted, opened, cycles)
+
+
+def _rate(console: Console, wanted: _Wanted, opened: OpenedEngine, cycles: int) -> dict[str, float]:
+    """Frames a second of a preset: the cycles that the RTL took over the clock that is assumed."""
+    layers = opened.engine.profile()
+    if not layers:
+        return {}
+    frame = sum(layer["cycles"] for layer in layers)
+    console.print(f"{frame:,} cycles a frame of {wanted.size[1]}x{wanted.size[0]} ({cycles:,} in all)")
+    clock = ASSUMED_MHZ.get(opened.preset)
+    if clock is None or wanted.size != (FULL_SIDE, FULL_SIDE):
+        return {}
+    rate = clock * 1e6 / frame
+    console.print(f"{rate:.2f} frames a second at {clock:g} MHz, a clock that is assumed")
+    return {f"detect.{opened.preset}.fps": rate, f"detect.{opened.preset}.cycles": frame}
+
+
+def _measure(console: Console, wanted: _Wanted) -> int:
+    """Every stage alone in one thread; then the pipeline, for its rate."""
+    from itertools import islice
+
+    import cv2
+    import numpy as np
+    from rich.progress import track
+    from rich.table import Table
+
+    from host.detect.measuring import HOST_STAGES, stage_times
+    from host.detect.pipeline import Pipeline, Settings
+    from host.detect.sources import open_source
+    from scripts.figures import record
+
+    count = wanted.frames or 50
+    cv2.setNumThreads(1)
+    with _engine(wanted) as opened:
+        source = open_source(wanted.source, frames=count, data=wanted.data)
+        frames = list(islice(source.frames(), count))
+        source.close()
+        spent = stage_times(
+            track(frames, "stage by stage", console=console, transient=True),
+            opened.engine, classes=wanted.detector.classes, least_score=wanted.least_score,
+        )  # fmt: skip
+        again = open_source(wanted.source, frames=count, data=wanted.data)
+        pipeline = Pipeline(
+            again, opened.engine, classes=wanted.detector.classes, settings=Settings(policy="block")
+        )
+        summary = _run(console, pipeline, count)
+        again.close()
+    table = Table("stage, alone", "p50 ms", "p99 ms", title=f"{len(frames)} frames, one thread")
+    for stage, values in spent.items():
+        table.add_row(stage, f"{np.median(values):.3f}", f"{np.percentile(values, 99):.3f}")
+    console.print(table)
+    _report(console, summary)
+    figures = {f"detect.{stage}_ms": float(np.median(spent[stage])) for stage in HOST_STAGES}
+    figures["detect.host_stage_ms_max"] = max(figures.values())
+    if wanted.board == "model":
+        figures["detect.model.fps"] = summary.fps
+    console.print(f"slowest stage of the host: {figures['detect.host_stage_ms_max']:.3f} ms (median)")
+    console.print(f"written to {record('detect_stages', figures)}", soft_wrap=True)
+    return DONE
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """A service manager's SIGTERM ends a run as Ctrl-C does, with all files whole."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _say(console: Console, message: str, code: int) -> int:
+    console.print(message, style="red", markup=False, highlight=False, soft_wrap=True)
+    return code
