@@ -210,7 +210,8 @@ def _report(console: Console, summary: Summary) -> None:
     for name, one in summary.stages.items():
         style = "bold" if name == summary.slowest else ""
         cells = (f"{value:,.2f}" for value in (one.p50_ms, one.p99_ms, one.max_ms))
-        table.add_row(name, *cells, f"{one.fps:,.0f}", style=style)
+        rate = f"{one.fps:,.0f}" if one.fps >= 100 else f"{one.fps:.2f}"
+        table.add_row(name, *cells, rate, style=style)
     console.print(table)
     for line in summary.lines():
         console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -98,6 +98,8 @@ class Pipeline:
 
     def run(self, *, frames: int | None = None) -> Summary:
         """Until the end; Ctrl-C stops as `stop` does, and a second one at once."""
+        import cv2  # noqa: F401  here, or its import would count as the first frame's time
+
         self._assemble(frames)
         self._started = time.perf_counter()
         interrupted, notes = False, []
