@@ -74,6 +74,9 @@ evaluate: .venv/train.stamp  ## judge the intrusion models, and compare torch, Q
 figures: setup  ## merge build/reports into docs/figures.json and print them beside goals and peers
 	$(COLONNADE) figures
 
+report: setup  ## one HTML file with every figure and plot, beside goals and peers
+	$(COLONNADE) report
+
 BOARD ?= ULX3S
 OVERLAY ?= ids
 boards: setup  ## list boards, their parts, and what is installed to build for them
@@ -95,4 +98,4 @@ test-bundle: setup  ## install a bundle into a fresh environment with a board's 
 	$(BUNDLE_CHECK)/bin/pip install --quiet --disable-pip-version-check --requirement requirements-pynq301.txt
 	$(BUNDLE_CHECK)/bin/python -I sim/campaigns/bundle.py build/bundles/colonnade-*-ZCU104-simulation-only.tar.gz
 
-.PHONY: help setup setup-train demo test figures sim prove verify soak test-pynq301 bench evaluate boards bitstream resources bundle test-bundle
+.PHONY: help setup setup-train demo test figures sim prove verify soak test-pynq301 bench evaluate report boards bitstream resources bundle test-bundle

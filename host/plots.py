@@ -94,7 +94,7 @@ def matrix(counts: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> s
                     x + cell_width / 2,
                     y + cell_height * 0.6,
                     f"{int(counts[row, column]):,}",
-                    fill="white" if share > 0.6 else "",
+                    fill="white" if share > 0.6 else "#1d2733",
                 )
             )
     return _svg(left + cell_width * len(columns) + 8, top + cell_height * len(rows) + 8, parts)

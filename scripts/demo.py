@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from scripts import evaluate, simulate
+from scripts import evaluate, report, simulate
 
 DEMOS = Path(__file__).parents[1] / "host" / "demos"
 #: The overlays with a demo, in the order in which a newcomer should see them.
@@ -50,6 +50,8 @@ def command(
             trace=None,
         )
         console.print(f"{time.monotonic() - started:.1f} s\n", style="dim")
+    console.print(Rule("[bold]report[/bold]: everything that was measured, in one page"))
+    console.print(f"report: {report.write_report()}", soft_wrap=True)
 
 
 def _photograph(picture: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -13,7 +16,7 @@ from host.report import Report
 from models.can_ids.frames import Attack
 from models.can_ids.zoo import CanModel
 
-__all__ = ["confusion", "cycles_between", "ids_report"]
+__all__ = ["confusion", "cycles_between", "ids_report", "write_times"]
 
 #: Verdicts of one job follow each other; between two jobs the overlay waits for the host.
 PAUSE_FACTOR = 4
@@ -37,6 +40,17 @@ def cycles_between(verdicts: Verdicts) -> np.ndarray:
     return steps[steps <= PAUSE_FACTOR * np.median(steps)] if len(steps) else steps
 
 
+def write_times(verdicts: Verdicts, clock_hz: float, path: Path) -> Path:
+    """How many frames took how many cycles, for `colonnade report`."""
+    cycles, counts = np.unique(cycles_between(verdicts), return_counts=True)
+    content = {"clock_hz": clock_hz, "cycles": cycles.tolist(), "counts": counts.tolist()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    partial.write_text(json.dumps(content) + "\n")
+    partial.replace(path)
+    return path
+
+
 def ids_report(
     model: CanModel,
     verdicts: Verdicts,
@@ -48,7 +62,7 @@ def ids_report(
 ) -> Report:
     """Everything about a run in one page."""
     report = Report("CAN intrusion detection: what the overlay found")
-    report.table(["", ""], facts.items())
+    report.table(["", ""], facts.items(), words=2)
     for line in summary.lines():
         report.text(line)
     _add_confusion(report, model, verdicts)

@@ -113,7 +113,7 @@ def _shell() -> Any:
     from traitlets.config import Config
 
     class Publisher(DisplayPublisher):
-        def publish(self, data: dict, metadata: dict | None = None, **_: Any) -> None:
+        def publish(self, data: Any, metadata: Any = None, *_: Any, **__: Any) -> None:
             output = {"output_type": "display_data", "data": data, "metadata": metadata or {}}
             Shell.instance().collected.append(output)
 
@@ -122,7 +122,8 @@ def _shell() -> Any:
             if result is None:
                 return
             shell = Shell.instance()
-            data, metadata = shell.display_formatter.format(result)
+            formatter: Any = shell.display_formatter
+            data, metadata = formatter.format(result)
             if data:
                 shell.collected.append({"output_type": "execute_result", "data": data, "metadata": metadata})
 

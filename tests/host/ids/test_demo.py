@@ -1,5 +1,6 @@
 """The demo of the overlay, on the contract's model and on the simulated board."""
 
+import json
 import re
 
 import numpy as np
@@ -46,6 +47,9 @@ def test_a_model_of_the_generator_s_car_gets_rows_that_no_training_saw(monkeypat
 def test_on_the_contract_s_model(rig, short, tmp_path, capsys):
     demo.main(tmp_path / "report.html")
     assert_told(capsys.readouterr().out, (tmp_path / "report.html").read_text(), short)
+    times = json.loads((tmp_path / "ids" / "demo.json").read_text())
+    assert 0 < sum(times["counts"]) < len(short)
+    assert min(times["cycles"]) > 0
 
 
 def test_on_the_simulated_board(make_board, packaged, short, tmp_path, capsys):
