@@ -119,3 +119,20 @@ def classes():
 @pytest.fixture
 def outputs():
     return OUTPUTS
+
+
+@pytest.fixture
+def event(classes):
+    """Makes an event of a frame with one box."""
+    from host.detect.frames import FrameEvent
+    from models.detector.boxes import Detections
+
+    def make(index=0, *, shape=(48, 64), truth=None):
+        box = np.array([[8.0, 10.0, 40.0, 30.0]])
+        return FrameEvent(
+            index=index, name=f"picture {index}", pixels=np.full((*shape, 3), 40 + index, np.uint8),
+            detections=Detections(box, np.array([0.75]), np.array([3])), classes=classes,
+            spans={"capture": (0.0, 0.001), "engine": (0.002, 0.005)}, dropped=2, truth=truth,
+        )  # fmt: skip
+
+    return make
