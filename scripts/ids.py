@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from host.ids.pipeline import Summary
     from models.can_ids.zoo import CanModel
 
-__all__ = ["command"]
+__all__ = ["command", "model_named", "open_board_for", "terminated_as_interrupted"]
 
 NO_ALERT, ALERTS, USAGE, BOARD = 0, 1, 2, 3  #: exit codes
 
@@ -56,7 +56,7 @@ def command(
     if measure:
         _measure(console)
         return
-    with _terminated_as_interrupted():
+    with terminated_as_interrupted():
         code = _run(
             console,
             source=source,
@@ -99,7 +99,7 @@ def _run(
     if board not in ("sim", "pynq", "model"):
         return _say(console, f"--board is sim, pynq or model, not {board!r}", USAGE)
     try:
-        model = _model(model_name)
+        model = model_named(model_name)
         rule = alert_rule(model, classes=classes, threshold=threshold)
         key = int(guard_key, 0) if guard_key else None
         if key is not None and (not source.startswith("pins") or board == "model"):
@@ -137,7 +137,7 @@ def _watched(console: Console, source, kind: str, sinks, model, rule, *, seconds
         for sink in sinks:
             unopened.callback(sink.close)
         try:
-            board = stack.enter_context(_board(kind, model, rule))
+            board = stack.enter_context(open_board_for(kind, model, rule))
             if guard_key is not None:
                 _arm(board, guard_key, rule)
             for name, fact in board.facts.items():
@@ -155,7 +155,7 @@ def _watched(console: Console, source, kind: str, sinks, model, rule, *, seconds
 
 
 @contextlib.contextmanager
-def _board(kind: str, model: CanModel, rule) -> Iterator:
+def open_board_for(kind: str, model: CanModel, rule) -> Iterator:
     """The only place that knows a simulated board from another."""
     from host.ids.board import open_board
 
@@ -175,7 +175,7 @@ def _arm(board, key: int, rule) -> None:
     board.arm_guard(GuardPolicy(key=key, classes=rule.classes))
 
 
-def _model(name: str) -> CanModel:
+def model_named(name: str) -> CanModel:
     from models.can_ids.zoo import PREFIX, load_model
 
     path = Path(name)
@@ -183,7 +183,7 @@ def _model(name: str) -> CanModel:
 
 
 @contextlib.contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
+def terminated_as_interrupted() -> Iterator[None]:
     """A service manager's SIGTERM ends a run as Ctrl-C does: files whole, pins deaf, guard off."""
 
     def interrupt(*_: object) -> None:

@@ -13,6 +13,7 @@ VERBS = (
     "area",
     "soak",
     "ids",
+    "serve",
     "detect",
     "simulate",
     "bench",
