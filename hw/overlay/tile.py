@@ -1,12 +1,14 @@
 """The `tile` overlay: the convolution engine behind registers, with its program and its maps in memory."""
 
-from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib import wiring
+from amaranth.hdl import Cat, Const, Module, Signal
+from amaranth.lib import stream, wiring
 
 from hw.bus.reader import Reader
 from hw.bus.register_map import Access, Field, Register
+from hw.bus.transfer import Transfer
 from hw.bus.writer import Writer
 from hw.overlay.base import Overlay, OverlayShell
+from hw.overlay.description import MEMORY_ADDR_BITS
 from hw.tile.engine import Engine
 from hw.tile.preset import Preset
 from hw.tile.preset import preset as named_preset
@@ -14,6 +16,9 @@ from hw.tile.profile import EVENTS
 from hw.tile.share import ReadShare
 
 __all__ = ["TileOverlay"]
+
+#: Bits of the longest transfer's length: programs, and words of weights at once, are shorter than 16 MiB.
+LENGTH_BITS = 24
 
 
 class TileOverlay(Overlay):
@@ -42,7 +47,7 @@ class TileOverlay(Overlay):
     def build(self, m: Module, shell: OverlayShell) -> None:
         bus_bits = self.preset.bus_bits
         m.submodules.engine = engine = Engine(self.preset, technology=self._technology)
-        m.submodules.code = code = Reader(data_bits=bus_bits, outstanding=4)
+        m.submodules.code = code = Reader(data_bits=bus_bits, outstanding=4, burst_beats=8)
         m.submodules.reader = reader = Reader(data_bits=bus_bits, outstanding=self._outstanding)
         m.submodules.writer = writer = Writer(data_bits=bus_bits, outstanding=self._outstanding)
         m.submodules.share = share = ReadShare(n=2, data_bits=bus_bits)
@@ -52,28 +57,29 @@ class TileOverlay(Overlay):
         for channel, unit in (("ar", share), ("r", share), ("aw", writer), ("w", writer), ("b", writer)):
             wiring.connect(m, getattr(unit, channel), wiring.flipped(getattr(self.memory, channel)))
         wiring.connect(m, code.data, engine.code)
-        wiring.connect(m, engine.read, reader.request)
         wiring.connect(m, reader.data, engine.read_data)
-        wiring.connect(m, engine.write, writer.request)
         wiring.connect(m, engine.write_data, writer.data)
 
         registers = shell.registers
         busy, start, halted = Signal(), Signal(), Signal()
+        requested = stream.Signature(Transfer(MEMORY_ADDR_BITS)).create()
+        for source, sink in ((requested, code), (engine.read, reader), (engine.write, writer)):
+            self._request(m, source, sink.request)
         m.d.comb += [
             start.eq(registers.control_start & ~busy),
             engine.start.eq(start),
             engine.base.eq(Cat(registers.arena_lo, registers.arena_hi)),
             engine.limit.eq(registers.arena_length),
             engine.written.eq(writer.done),
-            code.request.payload.addr.eq(Cat(registers.code_lo, registers.code_hi)),
-            code.request.payload.length.eq(registers.code_length),
+            requested.payload.addr.eq(Cat(registers.code_lo, registers.code_hi)),
+            requested.payload.length.eq(registers.code_length),
         ]
         with m.If(start):
-            m.d.sync += [busy.eq(1), code.request.valid.eq(1)]
+            m.d.sync += [busy.eq(1), requested.valid.eq(1)]
         with m.Elif(busy & engine.finished & ~halted):
             m.d.sync += busy.eq(0)
-        with m.If(code.request.ready & code.request.valid):
-            m.d.sync += code.request.valid.eq(0)
+        with m.If(requested.ready & requested.valid):
+            m.d.sync += requested.valid.eq(0)
         stops = engine.illegal | engine.outside
         with m.If(stops):
             m.d.sync += halted.eq(1)
@@ -86,6 +92,17 @@ class TileOverlay(Overlay):
         for each in (code, reader, writer):
             m.d.comb += each.flush.eq(shell.flush)
         self._report(m, shell, engine, code, reader, writer, busy)
+
+    def _request(self, m: Module, source, sink) -> None:
+        """Of whole beats, and the DMA engine loses all that would shift bytes between lanes."""
+        lane_bits = self.preset.channels.bit_length() - 1
+        whole = Const(0, lane_bits)
+        m.d.comb += [
+            sink.payload.addr.eq(Cat(whole, source.payload.addr[lane_bits:])),
+            sink.payload.length.eq(Cat(whole, source.payload.length[lane_bits:LENGTH_BITS])),
+            sink.valid.eq(source.valid),
+            source.ready.eq(sink.ready),
+        ]
 
     def _report(self, m: Module, shell: OverlayShell, engine, code, reader, writer, busy: Signal) -> None:
         registers = shell.registers

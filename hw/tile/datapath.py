@@ -133,15 +133,12 @@ class Datapath(wiring.Component):
     def _finish(self, m: Module, beat, pending: Signal, sums, greatest) -> None:
         """Capture complete sums, requantise a pixel lane's a cycle, and write the word into its slot."""
         preset, bits = self.preset, self.preset.accumulator_bits
-        results = Array(
+        results = [
             Signal(preset.channels * bits, name=f"result_{p}", reset_less=True) for p in range(preset.pixels)
-        )
+        ]
+        maxima = [Signal(preset.bus_bits, name=f"maximum_{p}", reset_less=True) for p in range(preset.pixels)]
         active = Signal(preset.channels * 32)
-        config, next_config = (
-            data.View(CONFIG, Signal(CONFIG.size, name="config_active")),
-            Signal(CONFIG.size),
-        )
-        m.d.comb += next_config.eq(Mux(beat.opens, self.config.as_value(), config.as_value()))
+        config = data.View(CONFIG, Signal(CONFIG.size, name="config_active"))
         capture = Signal()
         m.d.comb += capture.eq(beat.valid & beat.last)
         lane = Signal(range(preset.pixels + 1), init=preset.pixels)
@@ -155,22 +152,22 @@ class Datapath(wiring.Component):
                 m.d.sync += [column.eq(0), addr.eq(0), slot.eq(slot + 1)]
             with m.If(beat.opens):
                 m.d.sync += [active.eq(pending), config.as_value().eq(self.config.as_value())]
-            is_greatest = data.View(CONFIG, next_config).greatest
-            for p in range(preset.pixels):
-                row = zip(sums[p], greatest[p], strict=True)
-                m.d.sync += results[p].eq(Cat(Mux(is_greatest, best, total)[:bits] for total, best in row))
+            m.d.sync += [result.eq(Cat(row)) for result, row in zip(results, sums, strict=True)]
+            m.d.sync += [maximum.eq(Cat(row)) for maximum, row in zip(maxima, greatest, strict=True)]
         flow = Cat(lane != preset.pixels, ends & (lane == preset.pixels - 1), slot, addr)
         delayed = _later_value(m, flow, Requantise.LATENCY_CYCLES, "flow")
-        limits = _later_value(m, Cat(config.low, config.high, config.raw), 2, "limits")
-        chosen = Signal(preset.channels * bits)
-        m.d.comb += chosen.eq(results[lane])
+        limits = _later_value(m, Cat(config.low, config.high, config.raw), Requantise.LIMITS_CYCLES, "limits")
+        total = Array(results)[lane]
+        maximum = Array(maxima)[lane]
         units = []
         for o in range(preset.channels):
             unit = Requantise(bits=bits)
             m.submodules[f"requantise_{o}"] = unit
             parameter = active.word_select(o, 32)
+            x = total.word_select(o, bits)
+            low_bits = Mux(config.greatest, maximum.word_select(o, 8), x[:8])
             m.d.comb += [
-                unit.x.eq(chosen.word_select(o, bits)),
+                unit.x.eq(Cat(low_bits, x[8:] & ~config.greatest.replicate(bits - 8))),
                 unit.bias.eq(parameter[:bits]),
                 unit.shift.eq(parameter[bits : bits + 5]),
                 unit.low.eq(limits[:8]),

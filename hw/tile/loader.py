@@ -1,6 +1,6 @@
 """Rows of features and words of weights, from memory into the engine's buffers."""
 
-from amaranth.hdl import Module, Signal, signed
+from amaranth.hdl import Const, Module, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -13,6 +13,8 @@ from hw.tile.preset import Preset
 __all__ = ["Loader"]
 
 COUNT_BITS = 24
+#: Columns of a row are counted in so many bits.
+COLUMN_BITS = 12
 
 
 class Loader(wiring.Component):
@@ -122,15 +124,18 @@ class Loader(wiring.Component):
         preset = self.preset
         row_layout, bulk_layout = layout(Opcode.LOAD_FEATURES), layout(Opcode.LOAD_WEIGHTS)
         row = data.View(row_layout, Signal(row_layout.size, name="row"))
-        bulk = data.View(bulk_layout, row.as_value()[: bulk_layout.size])
         planes, base, columns = Signal(10), Signal(16), Signal(12)
-        local = [Signal(signed(18), name=f"local_{p}") for p in range(preset.pixels)]
+        local = [Signal(signed(COLUMN_BITS + 1), name=f"local_{p}") for p in range(preset.pixels)]
         step, done, second, writing = Signal(), Signal(), Signal(), Signal()
         beats, beat, word = Signal(COUNT_BITS), Signal(range(preset.weight_beats)), Signal(16)
+        taken = data.View(bulk_layout, asked.o.payload[8 : 8 + bulk_layout.size])
         m.d.comb += self.bank_data.eq(self.data.payload.data)
 
         def start_plane() -> None:
-            m.d.sync += [local[p].eq(-(row.lane_step * p)) for p in range(preset.pixels)]
+            start: Value = Const(0, COLUMN_BITS + 1)
+            for each in local:
+                m.d.sync += each.eq(start)
+                start = (start - row.lane_step)[: COLUMN_BITS + 1]
             m.d.sync += [columns.eq(row.columns), second.eq(row.skip)]
 
         for p in range(preset.pixels):
@@ -150,18 +155,18 @@ class Loader(wiring.Component):
                     m.next = "BEGIN"
                     with m.If(asked.o.payload[:8] == Opcode.LOAD_WEIGHTS):
                         m.next = "BULK"
-                        m.d.sync += [beats.eq(0), beat.eq(0), word.eq(0)]
+                        m.d.sync += [beats.eq(taken.beats), beat.eq(0), word.eq(taken.base)]
             with m.State("BULK"):
                 m.d.comb += [
                     self.data.ready.eq(1),
                     self.weight_write.eq(self.data.valid << beat),
-                    self.weight_addr.eq(bulk.base + word),
+                    self.weight_addr.eq(word),
                 ]
                 with m.If(self.data.valid):
-                    m.d.sync += [beats.eq(beats + 1), beat.eq(beat + 1)]
+                    m.d.sync += [beats.eq(beats - 1), beat.eq(beat + 1)]
                     with m.If(beat == preset.weight_beats - 1):
                         m.d.sync += [beat.eq(0), word.eq(word + 1)]
-                    with m.If(beats == bulk.beats - 1):
+                    with m.If(beats == 1):
                         m.d.comb += done.eq(1)
                         m.next = "TAKE"
             with m.State("BEGIN"):

@@ -23,7 +23,7 @@ class Preset:
     row_words: int  #: the longest output row of a strip, over all pixel lanes
     row_slots: int = 4  #: output rows that may wait for the bus
     accumulator_bits: int = 26
-    queue: int = 32  #: instructions that wait for each unit
+    queue: int = 128  #: instructions that wait for each unit; as many as go into block memory
 
     def __post_init__(self) -> None:
         if self.channels not in (8, 16):
