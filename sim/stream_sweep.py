@@ -6,10 +6,12 @@ rules, and a structural check first shows that no `valid` follows a `ready` with
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product, zip_longest
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -80,8 +82,11 @@ class StreamBench:
         quiet_cycles: int = 12,
         hang_cycles: int = 400,
         run_cycles_max: int = 20_000,
+        trace: Path | None = None,
     ) -> Run:
         """Feed `items` by input name, take all that comes, and stop after `quiet_cycles` of silence.
+
+        `trace` names a .vcd file for the waveform, whole also when the run fails.
 
         `hang_cycles` without a transfer while something is on offer is a hang; a run that is not over after
         `run_cycles_max` is a unit that invents items.
@@ -112,7 +117,9 @@ class StreamBench:
                 cycle += 1
 
         self._case = case
-        self._fresh_simulator().run()
+        simulator = self._fresh_simulator()
+        with simulator.write_vcd(str(trace)) if trace else contextlib.nullcontext():
+            simulator.run()
         return Run(
             items={sink.port.name: [sink.port.decode(bits) for bits in sink.taken] for sink in sinks},
             cycles={mover.port.name: mover.cycles for mover in movers},
