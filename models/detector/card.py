@@ -81,7 +81,7 @@ def _lines(detector: Detector) -> list[str]:
 
 def _costs(detector: Detector) -> list[str]:
     lines = [
-        "A lane-cycle is a cycle of 16 x 16 lanes that take one tap and one term each; layers with a filter "
+        "A lane-cycle is a cycle of 16 x 16 lanes that take one tap and one digit each; layers with a filter "
         "for each channel use 16 of the 256.",
         "",
         "| input | GMAC | million lane-cycles | weight bits | bytes of the largest map | widest sum, bits |",

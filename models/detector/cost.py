@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 from math import ceil, prod
 
 from models.program import Program, ops
+from models.program.digits import DIGIT_BITS, digits_needed
 
 __all__ = ["LANES", "Cost", "LayerCost", "cost_of", "resized"]
 
 #: The simple engine of the count: input channels by output channels a cycle, one tap of the kernel each.
 LANES = (16, 16)
-#: Bits of one term: a sign and eight sizes, zero among them.
-TERM_BITS = 4
 
 
 @dataclass(frozen=True)
@@ -21,7 +20,7 @@ class LayerCost:
     macs: int
     lane_cycles: int
     weight_bits: int
-    terms: int
+    digits: int
 
 
 @dataclass(frozen=True)
@@ -63,13 +62,13 @@ def cost_of(program: Program) -> Cost:
 
 def _layer(op: ops.Convolution, macs: int, positions: int) -> LayerCost:
     outputs, inputs, *kernel = op.weights.shape
-    terms = max(1, op.terms)
+    digits = digits_needed(op.weights)
     if op.groups == 1:
         passes = ceil(inputs / LANES[0]) * ceil(outputs / LANES[1])
     else:  # each output channel reads its own inputs: only the diagonal of the lanes works
         passes = ceil(outputs / LANES[1]) * inputs
-    cycles = positions * prod(kernel) * passes * terms
-    return LayerCost(op.name, macs, cycles, op.weights.size * TERM_BITS * terms, terms)
+    cycles = positions * prod(kernel) * passes * digits
+    return LayerCost(op.name, macs, cycles, op.weights.size * DIGIT_BITS * digits, digits)
 
 
 def resized(program: Program, size: tuple[int, int]) -> Program:

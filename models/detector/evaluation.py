@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +74,7 @@ def topology_of(detector: Detector) -> Any:
     from models.detector.topology import yolox_nano
 
     topology = yolox_nano(width=detector.described["width"], classes=detector.classes)
-    return topology.with_two_terms(*detector.described["two_terms"])
+    return replace(topology, digits=detector.described["digits"])
 
 
 def canvases(pictures: PictureSet, count: int, size: tuple[int, int]) -> np.ndarray:

@@ -1,6 +1,6 @@
 """The detector in torch: an interpreter of the node list, for teacher and student. Needs torch.
 
-Quantised, it computes exactly what the exported integer program does: weights 0 or sums of one or two ±2^k,
+Quantised, it computes exactly what the exported integer program does: weights of a few digits 0, ±1, ±2, ±4,
 activations of 8 bits, every scale a power of two, biases on the accumulators' grid.
 """
 
@@ -137,10 +137,10 @@ class Network(nn.Module):
 
     def _quantised_parameters(self, node: Node) -> tuple[Tensor, Tensor, Tensor]:
         layer = self.layer(node.name)
-        terms = 2 if node.name in self.topology.two_terms else 1
+        digits = self.topology.digits.get(node.name, 1)
         # An engine shifts sums to the right alone: their step may not exceed that of the result.
         largest = self.result_scale(node) / self.scale_of(node.inputs[0])
-        weights, scale = shift_values(layer.weight, terms=terms, largest=largest)
+        weights, scale = shift_values(layer.weight, digits=digits, largest=largest)
         grid = scale.reshape(-1) * self.scale_of(node.inputs[0])
         bias = round_through(layer.bias / grid) * grid
         return weights, scale, bias

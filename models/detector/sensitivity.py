@@ -1,4 +1,4 @@
-"""What each layer's second term is worth, and what fewer bits cost. Needs torch."""
+"""What each layer's second digit is worth, and what fewer bits cost. Needs torch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from models.detector.zoo import Detector
 
 __all__ = ["Point", "layer_sensitivity", "variants"]
 
-#: Shares of the layers, least sensitive first, that get along with one term.
+#: Shares of the layers, least sensitive first, that get along with one digit.
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 ACTIVATION_BITS = (7, 6, 5, 4)
 
@@ -30,7 +30,7 @@ ACTIVATION_BITS = (7, 6, 5, 4)
 @dataclass(frozen=True)
 class Point:
     label: str
-    one_term_layers: int
+    one_digit_layers: int
     activation_bits: int
     lane_cycles: int
     precision: float
@@ -41,11 +41,11 @@ def _float(detector: Detector) -> Network:
     return float_network(detector.float_path, topology_of(detector), exponents)
 
 
-def _quantised(network: Network, pixels: torch.Tensor, *, one_term: tuple[str, ...], bits: int) -> Network:
+def _quantised(network: Network, pixels: torch.Tensor, *, one_digit: tuple[str, ...], bits: int) -> Network:
     """Without training: rounded, and its biases corrected on `pixels`."""
     other = copy.deepcopy(network)
-    every = [node.name for node in network.topology.weighted if node.name not in one_term]
-    topology = network.topology.with_two_terms(*every)
+    topology = network.topology
+    topology = dataclasses.replace(topology, digits={**topology.digits, **dict.fromkeys(one_digit, 1)})
     other.topology = dataclasses.replace(topology, activation_bits=bits)
     correct_biases(other, pixels)
     return other
@@ -53,7 +53,7 @@ def _quantised(network: Network, pixels: torch.Tensor, *, one_term: tuple[str, .
 
 @torch.no_grad()
 def layer_sensitivity(detector: Detector, pictures: PictureSet, *, side: int = 256) -> dict[str, float]:
-    """How far the scores move if one layer alone has one-term weights: mean squared error."""
+    """How far the scores move if one layer alone has weights of one digit: mean squared error."""
     network = _float(detector)
     pixels = torch.from_numpy(canvases(pictures, 8, (side, side))).float()
     wanted = torch.sigmoid(flat(network(pixels))[..., 4:])
@@ -61,7 +61,7 @@ def layer_sensitivity(detector: Detector, pictures: PictureSet, *, side: int = 2
     for node in network.topology.weighted:
         layer = network.layer(node.name)
         kept = layer.weight.detach().clone()
-        layer.weight.copy_(shift_values(kept, terms=1)[0])
+        layer.weight.copy_(shift_values(kept, digits=1)[0])
         moved[node.name] = float(((torch.sigmoid(flat(network(pixels))[..., 4:]) - wanted) ** 2).mean())
         layer.weight.copy_(kept)
     return moved
@@ -79,10 +79,10 @@ def variants(
     network = _float(detector)
     pixels = torch.from_numpy(canvases(pictures, 16, (320, 320))).float()
     points = []
-    for label, one_term, bits in _plans(sorted(moved, key=lambda name: moved[name])):
-        other = _quantised(network, pixels, one_term=one_term, bits=bits)
+    for label, one_digit, bits in _plans(sorted(moved, key=lambda name: moved[name])):
+        other = _quantised(network, pixels, one_digit=one_digit, bits=bits)
         judged = judge(pictures, network_runner(other), (side, side), classes=len(detector.classes))
-        point = Point(label, len(one_term), bits, _cycles(detector, set(one_term)), judged.voc07.mean)
+        point = Point(label, len(one_digit), bits, _cycles(detector, set(one_digit)), judged.voc07.mean)
         points.append(point)
         report(point)
     return points
@@ -91,15 +91,15 @@ def variants(
 def _plans(order: list[str]) -> Iterator[tuple[str, tuple[str, ...], int]]:
     for share in SHARES:
         chosen = tuple(order[: round(share * len(order))])
-        yield f"{len(chosen)} of {len(order)} layers one term", chosen, 8
+        yield f"{len(chosen)} of {len(order)} layers with one digit", chosen, 8
     for bits in ACTIVATION_BITS:
-        yield f"two terms, {bits}-bit activations", (), bits
+        yield f"as shipped, {bits}-bit activations", (), bits
 
 
-def _cycles(detector: Detector, one_term: set[str]) -> int:
+def _cycles(detector: Detector, one_digit: set[str]) -> int:
     layers = cost_of(resized(detector.program, (512, 512))).layers
     names = [node.name for node in topology_of(detector).weighted]
     return sum(
-        int(one.lane_cycles / one.terms * (1 if name in one_term else 2))
+        int(one.lane_cycles / (one.digits if name in one_digit else 1))
         for name, one in zip(names, layers, strict=True)
     )

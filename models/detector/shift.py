@@ -1,4 +1,7 @@
-"""Weights that are 0, ±2^k or ±2^a ± 2^b under a power-of-two scale for each output channel. Needs torch."""
+"""Weights of a few digits under a power-of-two scale for each output channel. Needs torch.
+
+Digits are 0, ±1, ±2 and ±4 times powers of four (`models.program.digits`).
+"""
 
 from __future__ import annotations
 
@@ -7,31 +10,22 @@ import functools
 import torch
 from torch import Tensor
 
-__all__ = ["EXPONENTS", "levels", "round_through", "shift_values"]
+from models.program.digits import levels
 
-#: Each term is 0 or ±2^0 ... ±2^6: four bits.
-EXPONENTS = 7
-#: What the greatest weight of a channel becomes before the scale is rounded to a power of two: rounding may
-#: raise it by 1.41, and two terms end at 96.
-REACH = {1: 1.06 * 64, 2: 68.0}
+__all__ = ["round_through", "shift_values"]
 
-
-@functools.cache
-def levels(terms: int) -> tuple[int, ...]:
-    """The integers from 0 up that a weight may be; 128 would not fit eight bits."""
-    if terms not in (1, 2):
-        raise ValueError(f"a weight is a sum of 1 or 2 powers of two, not of {terms!r}")
-    single = {0, *(1 << exponent for exponent in range(EXPONENTS))}
-    if terms == 1:
-        return tuple(sorted(single))
-    return tuple(
-        sorted({abs(one + sign * other) for one in single for other in single for sign in (1, -1)} - {128})
-    )
+#: Scales that are tried below the one that cuts nothing off: a channel's few greatest weights may be worth
+#: less than finer steps for all others.
+HALVINGS = (1.0, 0.5, 0.25)
+#: Weights are kept in eight bits.
+MOST_DIGITS = 3
 
 
 @functools.cache
-def _table(terms: int) -> tuple[Tensor, Tensor]:
-    values = torch.tensor(levels(terms), dtype=torch.float32)
+def _table(digits: int) -> tuple[Tensor, Tensor]:
+    if not 1 <= digits <= MOST_DIGITS:
+        raise ValueError(f"a weight is a sum of 1 to {MOST_DIGITS} digits, not of {digits!r}")
+    values = torch.tensor(levels(digits), dtype=torch.float32)
     return values, (values[1:] + values[:-1]) / 2
 
 
@@ -52,8 +46,8 @@ def round_through(x: Tensor) -> Tensor:
 
 class _Nearest(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x: Tensor, terms: int) -> Tensor:
-        values, middles = _table(terms)
+    def forward(ctx, x: Tensor, digits: int) -> Tensor:
+        values, middles = _table(digits)
         size = x.abs()
         ctx.save_for_backward(size <= values[-1] * 1.5)
         return values[torch.bucketize(size, middles)] * torch.sign(x)
@@ -64,12 +58,24 @@ class _Nearest(torch.autograd.Function):
         return gradient * inside, None
 
 
-def shift_values(weights: Tensor, *, terms: int, largest: float = float("inf")) -> tuple[Tensor, Tensor]:
+def shift_values(weights: Tensor, *, digits: int, largest: float = float("inf")) -> tuple[Tensor, Tensor]:
     """The nearest such weights, and the value of level 1 in each output channel; gradients pass.
 
-    No level-1 value exceeds `largest`; weights that this puts out of reach become the last level.
+    Each channel has the scale of the least squared error. No level-1 value exceeds `largest`; weights that
+    this puts out of reach become the last level.
     """
-    greatest = weights.detach().abs().amax(dim=(1, 2, 3), keepdim=True).clamp_min(2.0**-20)
-    scale = torch.exp2(torch.round(torch.log2(greatest / REACH[terms])))
-    scale = scale.clamp_max(largest)
-    return _Nearest.apply(weights / scale, terms) * scale, scale
+    scale = _best_scale(weights.detach(), digits, largest)
+    return _Nearest.apply(weights / scale, digits) * scale, scale
+
+
+def _best_scale(weights: Tensor, digits: int, largest: float) -> Tensor:
+    last = float(_table(digits)[0][-1])
+    greatest = weights.abs().amax(dim=(1, 2, 3), keepdim=True).clamp_min(2.0**-20)
+    whole = torch.exp2(torch.ceil(torch.log2(greatest / last)))
+    scales = [(whole * share).clamp_max(largest) for share in HALVINGS]
+    errors = [
+        (_Nearest.apply(weights / scale, digits) * scale - weights).square().sum(dim=(1, 2, 3))
+        for scale in scales
+    ]
+    best = torch.stack(errors).argmin(dim=0).reshape(-1, 1, 1, 1)
+    return torch.stack(scales).gather(0, best[None])[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import warnings
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
@@ -42,14 +43,16 @@ def ship(
     topology = recipe.topology
     detector = Detector(name=recipe.name, path=path, described={})
     export_float(trained.floating, detector.float_path)
-    two = [node.name for node in topology.weighted if node.name in topology.two_terms]
+    digits = {node.name: topology.digits.get(node.name, 1) for node in topology.weighted}
+    layers = Counter(digits.values())
     update(
         detector,
         classes=list(topology.classes),
         width=topology["stem"].channels,
-        two_terms=two,
-        weights=f"Weights are sums of two signed powers of two in {len(two)} of {len(topology.weighted)} "
-        "layers, and 0 or one signed power of two in all others; 8-bit activations, power-of-two scales.",
+        digits=digits,
+        weights="Weights are sums of "
+        + " and ".join(f"{count} digits in {layers[count]} layers" for count in sorted(layers))
+        + ", a digit being 0, ±1, ±2 or ±4 times a power of four; 8-bit activations, power-of-two scales.",
         size=list(size),
         layers=layer_order(path, trained.shifted),
         exponents=trained.shifted.exponents,

@@ -48,14 +48,14 @@ class Topology:
     nodes: tuple[Node, ...]
     outputs: tuple[str, ...]
     classes: tuple[str, ...] = CLASSES
-    #: Layers whose weights are sums of two powers of two; all others are one.
-    two_terms: tuple[str, ...] = ()
+    #: Digits of the weights of each layer (see `models.program.digits`); of all others one.
+    digits: Mapping[str, int] = field(default_factory=dict)
     activation_bits: int = 8
     image_channels: int = field(default=12)
 
     def __post_init__(self) -> None:
         names = [node.name for node in self.nodes]
-        for name in (*self.two_terms, *self.outputs):
+        for name in (*self.digits, *self.outputs):
             if name not in names:
                 raise ValueError(f"topology {self.name!r}: there is no node {name!r}; nodes are {names!r}")
         if not 2 <= self.activation_bits <= 8:
@@ -91,8 +91,10 @@ class Topology:
                     group = {name: node.name if one == joined else one for name, one in group.items()}
         return group
 
-    def with_two_terms(self, *names: str) -> Topology:
-        return replace(self, two_terms=tuple(dict.fromkeys(names)))
+    def with_digits(self, count: int, *names: str) -> Topology:
+        """These layers' weights (all layers', if none is named) have so many digits."""
+        chosen = names or tuple(node.name for node in self.weighted)
+        return replace(self, digits={**self.digits, **dict.fromkeys(chosen, count)})
 
 
 class _Drawing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import os
@@ -32,6 +33,8 @@ START_PICTURES = 24
 WARM_UP = 40
 #: A bias moves this much more than a weight: sums are near 1 in size.
 BIAS_RATE = 0.15
+#: What is judged and kept is the mean of the weights over about this many steps.
+AVERAGED = 200
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class Trained:
 @dataclass
 class _State:
     network: Network
+    average: Network
     affine: dict[str, Affine]
     optimiser: torch.optim.Optimizer
     step: int = 0
@@ -117,7 +121,8 @@ def _start(recipe: Recipe, training: PictureSet, teacher: Network | None) -> _St
     else:
         network, affine = Network(recipe.topology), {}
         start_at_random(network)
-    return _State(network, {name: affine[name] for name in FEATURES if name in affine}, _optimiser(network))
+    held = {name: affine[name] for name in FEATURES if name in affine}
+    return _State(network, copy.deepcopy(network), held, _optimiser(network))
 
 
 def _first_views(recipe: Recipe, training: PictureSet) -> Batch:
@@ -148,6 +153,7 @@ def _begin_shifting(state: _State, recipe: Recipe, training: PictureSet) -> None
     """From the best float weights, with a fresh optimiser."""
     state.network.load_state_dict(state.best["float"][1])
     correct_biases(state.network, _pixels(_first_views(recipe, training)))
+    state.average = copy.deepcopy(state.network)
     state.optimiser = _optimiser(state.network)
 
 
@@ -181,14 +187,25 @@ def _step(state: _State, recipe: Recipe, training: PictureSet, teacher: Network 
     torch.nn.utils.clip_grad_norm_(network.parameters(), 20.0)
     state.optimiser.step()
     state.step += 1
+    _average(state, recipe)
     return float(loss.detach())
+
+
+@torch.no_grad()
+def _average(state: _State, recipe: Recipe) -> None:
+    """Follows the weights; at the start of a stage quickly, lest its first weights count for long."""
+    shifting = state.step > recipe.float_steps
+    steps = state.step - (recipe.float_steps if shifting else 0)
+    share = 1 / min(AVERAGED, steps + 1)
+    for mean, now in zip(state.average.parameters(), state.network.parameters(), strict=True):
+        mean.lerp_(now, share)
 
 
 def _check(state: _State, recipe: Recipe, held_out: PictureSet, loss: float) -> Check:
     """Held-out precision now; the best weights of the stage are kept."""
     some = held_out.select(held_out.names[: recipe.check_pictures], held_out.description)
     side = (recipe.check_side, recipe.check_side)
-    network = state.network.eval()
+    network = state.average.eval()
     value = judge(some, network_runner(network), side, classes=len(recipe.topology.classes)).voc07.mean
     stage = "shift" if network.quantised else "float"
     if stage not in state.best or value >= state.best[stage][0]:
@@ -217,6 +234,7 @@ def _save(state: _State, path: Path, recipe: Recipe) -> None:
     content = {
         "recipe": _fingerprint(recipe),
         "network": state.network.state_dict(),
+        "average": state.average.state_dict(),
         "optimiser": state.optimiser.state_dict(),
         "step": state.step,
         "seconds": state.seconds,
@@ -238,7 +256,8 @@ def _restore(state: _State, path: Path, recipe: Recipe) -> None:
         )
     state.step, state.seconds = content["step"], content["seconds"]
     state.network.load_state_dict(content["network"])
-    state.network.quantised = state.step > recipe.float_steps
+    state.average.load_state_dict(content["average"])
+    state.network.quantised = state.average.quantised = state.step > recipe.float_steps
     state.optimiser.load_state_dict(content["optimiser"])
     state.best = {name: (value, weights) for name, (value, weights) in content["best"].items()}
     state.curve = [Check(**one) for one in content["curve"]]

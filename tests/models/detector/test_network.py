@@ -10,10 +10,11 @@ from models.detector.cost import cost_of, resized
 from models.detector.executor import FastProgram
 from models.detector.floating import export_float, float_network, layer_order, quantised_network
 from models.detector.network import Network
-from models.detector.shift import levels, shift_values
+from models.detector.shift import shift_values
 from models.detector.shipping import differing_pictures, export_network
 from models.detector.topology import Topology, yolox_nano
 from models.program import Program, Quantiser, load, ops, run
+from models.program.digits import digits_needed, levels
 from models.program.program import Output
 
 SIZE = (64, 96)
@@ -37,9 +38,10 @@ def pictures(count: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def mixed() -> Topology:
-    """Some layers with two terms, others with one."""
+    """Some layers with two digits, some with three, others with one."""
     topology = yolox_nano(width=4)
-    return topology.with_two_terms(*(node.name for node in topology.weighted[::3]))
+    names = [node.name for node in topology.weighted]
+    return topology.with_digits(2, *names[::3]).with_digits(3, *names[1::9])
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +85,11 @@ def test_the_program_holds_shifts_where_it_says_so(exported, mixed):
         "Upsample",
     }
     convolutions = [op for op in program.ops if isinstance(op, ops.Convolution)]
-    terms = sorted(op.terms for op in convolutions)
-    assert terms == [1] * (len(terms) - len(mixed.two_terms)) + [2] * len(mixed.two_terms)
+    most = sorted(mixed.digits.get(node.name, 1) for node in mixed.weighted)
+    # A narrow layer may draw no weight that needs them all.
+    digits = sorted(digits_needed(op.weights) for op in convolutions)
+    assert all(got <= allowed for got, allowed in zip(digits, most, strict=True))
+    assert max(digits) == 3
     assert all(op.weights.shape[2:] in ((1, 1), (3, 3)) for op in convolutions)
     activations = [op for op in program.ops if isinstance(op, ops.Requantise)]
     assert all(program.tensors[op.output].bits == 8 for op in activations)
@@ -135,26 +140,41 @@ def test_networks_come_back_from_their_files(exported, mixed, tmp_path):
         network.quantised = True
 
 
-def test_levels_are_sums_of_powers():
-    assert levels(1) == (0, 1, 2, 4, 8, 16, 32, 64)
-    powers = [0, 1, 2, 4, 8, 16, 32, 64]
-    assert set(levels(2)) == {abs(a + b) for a in powers for b in [*powers, *(-p for p in powers)]} - {128}
-    with pytest.raises(ValueError, match="1 or 2 powers of two, not of 3"):
-        levels(3)
-
-
-@pytest.mark.parametrize("terms", [1, 2])
-def test_weights_become_the_nearest_level(terms):
+@pytest.mark.parametrize("digits", [1, 2, 3])
+def test_weights_become_the_nearest_level(digits):
     torch.manual_seed(1)
     weights = torch.randn(5, 7, 3, 3, requires_grad=True)
-    values, scale = shift_values(weights, terms=terms)
+    values, scale = shift_values(weights, digits=digits)
     assert torch.equal(scale, torch.exp2(torch.round(torch.log2(scale))))
     integers = (values / scale).detach()
-    every = torch.tensor(levels(terms) + tuple(-one for one in levels(terms))).float()
+    every = torch.tensor(levels(digits) + tuple(-one for one in levels(digits))).float()
     distance = (weights / scale).detach()[..., None] - every
     assert torch.equal((integers - (weights / scale).detach()).abs(), distance.abs().amin(dim=-1))
     values.sum().backward()
     assert (weights.grad > 0).float().mean() > 0.9
+
+
+@pytest.mark.parametrize("digits", [1, 2, 3])
+def test_no_other_scale_fits_a_channel_better(digits):
+    torch.manual_seed(2)
+    weights = torch.randn(6, 20, 3, 3) * torch.exp2(torch.arange(-3.0, 3.0)).reshape(-1, 1, 1, 1)
+    every = torch.tensor(levels(digits) + tuple(-one for one in levels(digits))).float()
+
+    def error(scale: torch.Tensor) -> torch.Tensor:
+        distance = ((weights / scale)[..., None] - every).abs().amin(dim=-1) * scale
+        return distance.square().sum(dim=(1, 2, 3))
+
+    scale = shift_values(weights, digits=digits)[1]
+    assert all((error(scale) <= error(scale * factor)).all() for factor in (0.5, 2.0))
+
+
+def test_scales_stay_below_the_largest_that_the_engine_can_shift():
+    weights = torch.full((1, 2, 1, 1), 40.0)
+    values, scale = shift_values(weights, digits=2, largest=0.5)
+    assert scale.item() == 0.5
+    assert values.unique().item() == 20 * 0.5
+    with pytest.raises(ValueError, match="sum of 1 to 3 digits, not of 4"):
+        shift_values(weights, digits=4)
 
 
 def test_scales_are_shared_where_maps_join():
@@ -169,7 +189,7 @@ def test_scales_are_shared_where_maps_join():
 
 def test_cost_by_hand():
     weights = np.ones((20, 8, 3, 3), int)
-    filters = np.full((20, 1, 3, 3), 3)  # two terms: 4 - 1
+    filters = np.full((20, 1, 3, 3), 3)  # two digits: 4 - 1
     first = ops.Convolution(
         name="a", inputs=("x",), output="a", weights=weights, bias=np.zeros(20, int), padding=(1, 1, 1, 1)
     )
@@ -195,16 +215,16 @@ def test_cost_by_hand():
     )
     cost = cost_of(program)
     assert cost.macs == 100 * 20 * 8 * 9 + 64 * 20 * 9
-    # 8 inputs fit 16 lanes, 20 outputs need two passes; the second has two passes of two terms each.
+    # 8 inputs fit 16 lanes, 20 outputs need two passes; the second has two passes of two digits each.
     assert cost.lane_cycles == 100 * 9 * 2 + 64 * 9 * 2 * 2
-    assert cost.weight_bits == 4 * 20 * 8 * 9 + 8 * 20 * 9
+    assert cost.weight_bits == 3 * 20 * 8 * 9 + 6 * 20 * 9
     assert cost.largest_map_bytes == 20 * 10 * 10
 
 
 def test_mistakes_are_named(tmp_path):
     topology = yolox_nano(width=4)
     with pytest.raises(ValueError, match="no node 'neck9'"):
-        topology.with_two_terms("neck9")
+        topology.with_digits(2, "neck9")
     with pytest.raises(ValueError, match="activation_bits must be 2 to 8, not 9"):
         dataclasses.replace(topology, activation_bits=9)
     with pytest.raises(ValueError, match="rectifier must be 'silu' or 'clip', not 'relu'"):

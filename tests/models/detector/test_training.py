@@ -152,7 +152,6 @@ def test_a_student_starts_near_its_teacher():
     pixels = pixels_of(8)
     student, affine = student_of(teacher, pixels)
     assert set(affine) > {node.name for node in student.topology.nodes}
-    every = tuple(node.name for node in student.topology.weighted)
     fresh = pixels_of(12)[8:]
 
     def error(network):
@@ -161,7 +160,7 @@ def test_a_student_starts_near_its_teacher():
         return [float((one - aim).var() / aim.var()) for one, aim in pairs]
 
     assert max(error(student)) < 0.25
-    student.topology = student.topology.with_two_terms(*every)
+    student.topology = student.topology.with_digits(2)
     student.quantised = True
     uncorrected = error(student)
     correct_biases(student, pixels)
