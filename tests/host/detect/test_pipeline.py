@@ -51,15 +51,15 @@ def test_boxes_are_in_the_picture_s_own_pixels(numbered, brightness, listed, cla
 
 def test_spans_follow_each_other_and_the_slowest_stage_is_named(numbered, brightness, listed, classes):
     sink = listed()
-    summary = Pipeline(numbered(12), brightness(pause_s=0.01), [sink], classes=classes).run()
+    summary = Pipeline(numbered(12), brightness(pause_s=0.03), [sink], classes=classes).run()
     assert summary.slowest == "engine"
     assert set(summary.stages) == set(STAGES)
     assert all(figures.count == 12 for figures in summary.stages.values())
     for event in sink.events:
         moments = [moment for stage in STAGES[:-1] for moment in event.spans[stage]]
         assert moments == sorted(moments)
-        assert event.latency_ms >= event.stage_ms["engine"] >= 10
-    assert summary.seconds >= 0.12
+        assert event.latency_ms >= event.stage_ms["engine"] >= 30
+    assert summary.seconds >= 0.36
 
 
 def test_a_slow_sink_holds_the_source_back_and_nothing_is_lost(numbered, brightness, listed, classes):
@@ -158,7 +158,7 @@ def test_a_source_that_dies_ends_clearly_with_all_that_came_before(numbered, bri
 def test_a_sink_that_hangs_ends_with_its_name(numbered, brightness, listed, classes):
     gate = threading.Event()
     stuck, other = listed(gate=gate), listed()
-    settings = Settings(patience_s=0.2)
+    settings = Settings(patience_s=0.5)
     pipeline = Pipeline(numbered(50), brightness(), [other, stuck], classes=classes, settings=settings)
     with pytest.raises(StageStalled, match=r"stage 'record' \(ListSink\) has been at one frame"):
         pipeline.run()
@@ -167,12 +167,12 @@ def test_a_sink_that_hangs_ends_with_its_name(numbered, brightness, listed, clas
 
 
 def test_a_hanging_source_is_named_but_a_slow_engine_is_left_in_peace(numbered, brightness, classes):
-    settings = Settings(patience_s=0.2)
+    settings = Settings(patience_s=0.5)
     assert (
-        Pipeline(numbered(1), brightness(pause_s=0.5), classes=classes, settings=settings).run().frames == 1
+        Pipeline(numbered(1), brightness(pause_s=0.8), classes=classes, settings=settings).run().frames == 1
     )
     with pytest.raises(StageStalled, match="stage 'capture'"):
-        Pipeline(numbered(3, pause_s=0.6), brightness(), classes=classes, settings=settings).run()
+        Pipeline(numbered(3, pause_s=1.0), brightness(), classes=classes, settings=settings).run()
 
 
 def test_a_sink_that_cannot_close_does_not_keep_the_others_from_it(numbered, brightness, listed, classes):
