@@ -31,7 +31,7 @@ class Hub:
         self._newest: dict[str, tuple[int, bytes]] = {}
         self._listeners: list[Callable[[], None]] = []
         self.readers = 0  #: that are open
-        self.dropped = 0  #: events that some reader was too slow for, over all readers
+        self.dropped = 0  #: events that readers were too slow for; told when they read on, or leave
 
     def listen(self, listener: Callable[[], None]) -> None:
         """Have `listener` called, in the publisher's thread, after every event; it must return at once."""
@@ -67,9 +67,10 @@ class Hub:
             self.dropped += skipped
             return blocks, skipped
 
-    def _leave(self) -> None:
+    def _leave(self, seen: dict[str, int]) -> None:
         with self._lock:
             self.readers -= 1
+            self.dropped += sum(number - seen.get(kind, number) for kind, (number, _) in self._newest.items())
 
 
 class Reader:
@@ -90,4 +91,4 @@ class Reader:
     def close(self) -> None:
         if self._open:
             self._open = False
-            self._hub._leave()
+            self._hub._leave(self._seen)

@@ -38,6 +38,7 @@ class PacedSource:
         self._stopped = threading.Event()
         self._late = 0
         self._started: float | None = None
+        self._first: float | None = None  #: time stamp at which the recording begins
         self.name = f"{source.name}, at the speed of the bus"
         self.turns = 0  #: how often the recording has been played to its end
 
@@ -74,8 +75,6 @@ class PacedSource:
                 raise SourceError(f"{self._source.name} holds no CAN frame that could be played")
             turn_starts = ended + PAUSE_S
             self._first = None
-
-    _first: float | None = None  #: time stamp at which the recording begins
 
     def _stamped(self, frames: Frames, turn_starts: float, ended: float) -> Frames:
         """On our clock; a frame without time stamp, or from before the last, comes with the one before it."""
