@@ -10,6 +10,7 @@ import typer
 def command(
     model: Path = typer.Argument(..., exists=True, dir_okay=False, help="A QONNX file."),
     engine: str = typer.Option("z7020", help="Preset: sim, small, z7020, zu3eg or zu7ev."),
+    size: str = typer.Option("", help="Canvas of a detector, such as 512 or 640x384; else the model's own."),
     output: Path | None = typer.Option(None, help="Write the binary here, for the driver."),
     roofline: Path | None = typer.Option(None, help="Write the roofline plot here, .svg or .png."),
     disassemble: bool = typer.Option(False, help="Print every instruction."),
@@ -28,7 +29,13 @@ def command(
 
     console = Console()
     try:
-        compiled = compile_program(load(model, style="requantise"), engine)
+        program = load(model, style="requantise")
+        if size:
+            from models.detector.cost import resized
+            from scripts.detect_engines import size_of
+
+            program = resized(program, size_of(size))
+        compiled = compile_program(program, engine)
     except (ProgramError, ImportRefused, ValueError) as error:
         console.print(f"{model}: {error}", style="red", markup=False)
         raise typer.Exit(1) from None

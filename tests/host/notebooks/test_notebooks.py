@@ -11,7 +11,7 @@ import pytest
 from host.notebooks.execute import read_notebook
 
 FOLDER = Path(__file__).parents[3] / "host" / "notebooks"
-OVERLAYS = {"intrusion_detection": "ids"}
+OVERLAYS = {"intrusion_detection": "ids", "object_detection": "tile"}
 
 
 def test_the_list_above_is_complete():
