@@ -60,11 +60,16 @@ class Area:
         )
 
 
-def area(component: wiring.Component, family: str = "xc7", *, timeout_s: float = 900) -> Area:
-    """Synthesise `component` alone, ports left open, and count. Takes seconds to minutes."""
+def area(
+    component: wiring.Component, family: str = "xc7", *, apart: str = "", timeout_s: float = 900
+) -> Area:
+    """Synthesise `component` alone, ports left open, and count. Takes seconds to minutes.
+
+    Modules whose names match `apart` are left out: equal ones are better synthesised once and multiplied.
+    """
     if family not in FAMILIES:
         raise ValueError(f"family must be one of {FAMILIES}, not {family!r}")
-    return Area.of_cells(cells(component, family, timeout_s=timeout_s))
+    return Area.of_cells(cells(component, family, apart=apart, timeout_s=timeout_s))
 
 
 def without_brackets(text: str) -> str:
@@ -72,10 +77,13 @@ def without_brackets(text: str) -> str:
     return re.sub(r"(\\[^\s\[]+)\[(\d+)\]", r"\1.\2", text)
 
 
-def cells(component: wiring.Component, family: str, *, timeout_s: float = 900) -> dict[str, int]:
+def cells(
+    component: wiring.Component, family: str, *, apart: str = "", timeout_s: float = 900
+) -> dict[str, int]:
     """How many primitives of each type."""
+    without = f"hierarchy -top top\nselect -assert-min 1 {apart}\nblackbox {apart}\n" if apart else ""
     script = (
-        f"read_rtlil unit.il\nsynth_xilinx -family {family} -flatten -noiopad -top top\n"
+        f"read_rtlil unit.il\n{without}synth_xilinx -family {family} -flatten -noiopad -top top\n"
         # YoWASP loses standard output after ABC has run; a file it keeps.
         "tee -o stat.json stat -json\n"
     )

@@ -17,7 +17,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.arith.ternary_add import TernaryAdd, two_luts
 
-__all__ = ["DIGITS", "DIGIT_BITS", "RADIX", "ShiftArray", "codes", "excess", "split_digits"]
+__all__ = ["DIGITS", "DIGIT_BITS", "RADIX", "ShiftArray", "ShiftSum", "codes", "excess", "split_digits"]
 
 DIGIT_BITS = 3
 RADIX = 4
@@ -111,15 +111,15 @@ class ShiftArray(wiring.Component):
         m = Module()
         for p in range(self.pixels):
             for o in range(self.channels):
-                m.submodules[f"sum_{p}_{o}"] = unit = _Sum(self.channels, self._technology)
+                m.submodules[f"sum_{p}_{o}"] = unit = ShiftSum(self.channels, self._technology)
                 m.d.comb += [unit.x.eq(self.x[p]), unit.w.eq(self.w[o]), self.sums[p][o].eq(unit.total)]
         return m
 
 
-class _Sum(wiring.Component):
-    """One output of the array."""
+class ShiftSum(wiring.Component):
+    """One output of one pixel lane of the array."""
 
-    def __init__(self, channels: int, technology: str | None):
+    def __init__(self, channels: int, technology: str | None = None):
         self._channels, self._technology = channels, technology
         bits = (channels * ((1 << PRODUCT_BITS) - 1)).bit_length()
         super().__init__(

@@ -9,11 +9,13 @@ that nothing requantises leaves the engine byte by byte, in as many passes.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from hw.arith.requantise import SHIFT_MAX
 from hw.arith.shift_lane import excess, split_digits, weight_of
+from hw.tile.factors import without_factors
 from hw.tile.preset import Preset
 from models.program import Program, ops
 from models.program.ops import Op, Tensor
@@ -239,34 +241,36 @@ class _Lowering:
             quantiser = self._quantiser_behind(op)
         lanes = view.lanes
         spread = np.where((lanes >= 0)[None, :, None, None], weights[:, np.maximum(lanes, 0)], 0)
-        digits = split_digits(spread)
-        if len(digits) > DIGITS_MAX:
-            raise op.refuse(
-                f"its weights are sums of {len(digits)} digits, more than {DIGITS_MAX}; train with fewer bits"
-            )
         bias = bias - (spread * view.zeros[None, :, None, None]).sum(axis=(1, 2, 3))
-        bias = bias - weight_of(excess(digits, axis=(2, 3, 4)))
-        shape = {"kernel": weights.shape[2:], "stride": stride, "padding": padding, "digits": digits}
+        window = {"kernel": weights.shape[2:], "stride": stride, "padding": padding}
         macs = op.macs(self.program.tensors[op.output])
         span = max(abs(total.minimum), abs(total.maximum))
         if quantiser is None:
-            self._raw_or_bytes(op, view, total, bias, span, macs, shape)
+            self._raw_or_bytes(op, view, total, bias, span, macs, window | self._weights(op, spread))
             return
         result = self.program.tensors[quantiser.output]
         zero = self._zero(result, quantiser.name)
-        shift = np.asarray(quantiser.shift)
+        offset = np.asarray(quantiser.bias) + (zero << np.asarray(quantiser.shift))
+        self._check_width(op, span + int(np.abs(offset).max(initial=0)))
+        spread, bias, shift = without_factors(spread, bias + offset, np.asarray(quantiser.shift))
         if shift.max(initial=0) > SHIFT_MAX:
             raise quantiser.refuse(
                 f"the engine shifts by at most {SHIFT_MAX}, not {shift.max()}; use a finer scale"
             )
-        offset = np.asarray(quantiser.bias) + (zero << shift)
-        self._check_width(op, span + int(np.abs(offset).max(initial=0)))
         out = self._stored(result, zero, born=len(self.layers))
         self._append(
-            op, view, out, bias=bias + offset, shift=shift, low=quantiser.minimum + zero,
-            high=quantiser.maximum + zero, macs=macs, **shape,
+            op, view, out, bias=bias, shift=shift, low=quantiser.minimum + zero,
+            high=quantiser.maximum + zero, macs=macs, **window, **self._weights(op, spread),
         )  # fmt: skip
         self.views[quantiser.output] = out
+
+    def _weights(self, op: Op, weights: np.ndarray) -> dict[str, Any]:
+        digits = split_digits(weights)
+        if len(digits) > DIGITS_MAX:
+            raise op.refuse(
+                f"its weights are sums of {len(digits)} digits, more than {DIGITS_MAX}; train with fewer bits"
+            )
+        return {"digits": digits}
 
     def _raw_or_bytes(self, op, view, total: Tensor, bias, span: int, macs: int, shape: dict) -> None:
         fits = (
@@ -316,6 +320,8 @@ class _Lowering:
     def _append(self, op: Op, view: View, out: View, *, first_plane: int = 0, **fields) -> None:
         name = op.name + (f" byte {first_plane // len(out.planes)}" if fields.get("raw") else "")
         self._touch(view)
+        if fields["digits"] is not None:
+            fields["bias"] = fields["bias"] - weight_of(excess(fields["digits"], axis=(2, 3, 4)))
         self.layers.append(
             Layer(
                 op=op, name=name, source=view, output=out.planes[0].buffer, first_plane=first_plane, **fields

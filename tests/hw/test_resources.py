@@ -26,6 +26,25 @@ def test_an_adder_with_a_register():
     assert (made.lut, made.ff, made.carry, made.dsp, made.ramb36) == (8, 8, 2, 0, 0)
 
 
+class Pair(wiring.Component):
+    i: In(data.ArrayLayout(8, 2))
+    o: Out(8)
+    p: Out(8)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.first, m.submodules.second = units = Adder(), Adder()
+        for unit, port in zip(units, (self.o, self.p), strict=True):
+            m.d.comb += [unit.i.eq(self.i), port.eq(unit.o)]
+        return m
+
+
+def test_modules_can_be_counted_apart():
+    assert area(Pair(), apart="*.second").lut == area(Adder()).lut
+    with pytest.raises(RuntimeError, match="could not synthesise Pair"):
+        area(Pair(), apart="*.third")
+
+
 def test_every_kind_of_primitive_counts():
     cells = {"LUT6": 2, "LUT2": 1, "LUT6_2": 1, "RAM64M": 2, "SRL16E": 1, "FDRE": 5, "FDSE": 1, "RAMB18E1": 1,
              "RAMB36E1": 2, "DSP48E1": 1, "CARRY4": 4, "BUFG": 1, "MUXF7": 9}  # fmt: skip
