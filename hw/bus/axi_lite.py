@@ -23,18 +23,23 @@ def write_is_aligned(addr: int, strb: int) -> bool:
 class AXI4LiteWords(wiring.Component):
     """Turns an AXI4-Lite port into single-cycle reads and writes of 32-bit words.
 
-    A write happens in the cycle in which `write` is high, one cycle after the later of its address and its
-    data was accepted, and is answered in the next cycle; a write every second cycle. A read happens in the
-    cycle in which `read` is high and its address is accepted, and is answered in the next cycle; a read every
-    second cycle. Address and data of a write may come in either order, any time apart.
+    A write happens in the cycle in which `write` is high, two cycles after the later of its address and its
+    data was accepted, and is answered in the next cycle; a write every third cycle. A read happens in the
+    cycle in which `read` is high, one cycle after its address was accepted; `read_data` is looked at in the
+    cycle after, and answered in the next; a read every fourth cycle. Address and data of a write may come in
+    either order, any time apart. Between the bus and the words lie registers both ways, and the check of an
+    address and the choice of a word have cycles of their own: a map of a hundred words must not limit the
+    clock.
 
     SLVERR answers an address beyond the last word, and one within a word, but for a write whose first strobe
     is the byte it names, as masters send parts of words. Then neither `write` nor `read` rises, and the data
     read is zero.
     """
 
-    READ_LATENCY = 1
-    WRITE_LATENCY = 2
+    READ_LATENCY = 3
+    WRITE_LATENCY = 3
+    #: From `read` to its `read_data`.
+    DATA_CYCLES = 1
 
     def __init__(self, *, words: int, addr_bits: int):
         if not 1 <= words <= 1 << (addr_bits - 2):
@@ -52,7 +57,7 @@ class AXI4LiteWords(wiring.Component):
                 "write_mask": Out(32),  # the strobes, a bit a bit
                 "read": Out(1),
                 "read_index": Out(index_bits),
-                "read_data": In(32),  # in the same cycle
+                "read_data": In(32),  # `DATA_CYCLES` after `read`
             }
         )
 
@@ -82,30 +87,38 @@ class AXI4LiteWords(wiring.Component):
         first_strobe = [strb[lane] & ~strb[:lane].any() for lane in range(1, 4)]
         aligned = Array([Const(1), *first_strobe])[addr[:2]]
         is_word = aligned & (addr[2:] < self._words)
-        with m.If(addr_held & data_held & (~b.valid | b.ready)):
-            m.d.comb += self.write.eq(is_word)
+        checked, good = Signal(), Signal()
+        m.d.sync += [checked.eq(addr_held & data_held), good.eq(is_word)]
+        with m.If(checked & ~b.valid):
+            m.d.comb += self.write.eq(good)
             m.d.sync += [
+                checked.eq(0),
                 addr_held.eq(0),
                 data_held.eq(0),
                 b.valid.eq(1),
-                b.payload.resp.eq(Mux(is_word, Response.OKAY, Response.SLVERR)),
+                b.payload.resp.eq(Mux(good, Response.OKAY, Response.SLVERR)),
             ]
 
     def _elaborate_read(self, m: Module) -> None:
         ar, r = self.bus.ar, self.bus.r
-        is_word = (ar.payload.addr[:2] == 0) & (ar.payload.addr[2:] < self._words)
+        addr = Signal(len(ar.payload.addr))
+        idle, asked, answered, good = Signal(init=1), Signal(), Signal(), Signal()
+        is_word = (addr[:2] == 0) & (addr[2:] < self._words)
         m.d.comb += [
-            ar.ready.eq(~r.valid),
-            self.read.eq(ar.valid & ar.ready & is_word),
-            self.read_index.eq(ar.payload.addr[2:]),
+            ar.ready.eq(idle),
+            self.read.eq(asked & is_word),
+            self.read_index.eq(addr[2:]),
         ]
+        m.d.sync += [asked.eq(ar.valid & ar.ready), answered.eq(asked), good.eq(is_word)]
         with m.If(r.valid & r.ready):
-            m.d.sync += r.valid.eq(0)
+            m.d.sync += [r.valid.eq(0), idle.eq(1)]
         with m.If(ar.valid & ar.ready):
+            m.d.sync += [addr.eq(ar.payload.addr), idle.eq(0)]
+        with m.If(answered):
             m.d.sync += [
                 r.valid.eq(1),
-                r.payload.data.eq(Mux(is_word, self.read_data, 0)),
-                r.payload.resp.eq(Mux(is_word, Response.OKAY, Response.SLVERR)),
+                r.payload.data.eq(Mux(good, self.read_data, 0)),
+                r.payload.resp.eq(Mux(good, Response.OKAY, Response.SLVERR)),
             ]
 
 

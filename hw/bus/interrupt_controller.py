@@ -103,11 +103,13 @@ class InterruptController(wiring.Component):
         master = Cat(master_enable, hardware_enable)
         reads = {"ISR": active, "IPR": pending, "IER": enabled, "IVR": lowest, "MER": master}
         zero = Const(0, 32)
-        m.d.comb += words.read_data.eq(
+        answer = Signal(32)
+        m.d.sync += answer.eq(
             Array(reads.get(register.name, zero) for register in INTERRUPT_REGISTERS.registers)[
                 words.read_index
             ]
         )
+        m.d.comb += words.read_data.eq(answer)
         return m
 
 

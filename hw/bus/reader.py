@@ -1,27 +1,19 @@
 """The AXI4 read engine: memory to stream."""
 
-from amaranth.hdl import Cat, Const, Module, ResetInserter, Signal
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import Out
 
-from hw.bus.axi import AXI4, Response
+from hw.bus.axi import Response
+from hw.bus.engine import Engine
 from hw.bus.realign import BusBeat, Pack
-from hw.bus.transfer import (
-    BURST_BEATS,
-    Burst,
-    BusError,
-    Planner,
-    Stalls,
-    Transfer,
-    check_engine,
-    drive_address,
-)
+from hw.bus.transfer import BURST_BEATS, Planner, drive_address
 from hw.stream import ByteBeat, Fifo, SkidBuffer
 
 __all__ = ["Reader"]
 
 
-class Reader(wiring.Component):
+class Reader(Engine):
     """Read each requested `Transfer` and pass its bytes on, packed from lane 0, as one packet.
 
     Initiation interval 1 beat a cycle. `ADDRESS_CYCLES` from a request to its first read address,
@@ -49,49 +41,33 @@ class Reader(wiring.Component):
     def __init__(
         self, *, data_bits: int, addr_bits: int = 40, burst_beats: int = BURST_BEATS, outstanding: int = 8
     ):
-        check_engine(
-            data_bits=data_bits, addr_bits=addr_bits, burst_beats=burst_beats, outstanding=outstanding
-        )
-        self._data_bits = data_bits
-        self._addr_bits = addr_bits
-        self._burst_beats = burst_beats
-        self._outstanding = outstanding
-        bus = AXI4(data_bits=data_bits, addr_bits=addr_bits).members
         super().__init__(
-            {
-                "request": In(stream.Signature(Transfer(addr_bits))),
-                "data": Out(stream.Signature(ByteBeat(data_bits))),
-                "ar": bus["ar"],
-                "r": bus["r"],
-                "flush": In(1),
-                "idle": Out(1),
-                "done": Out(1),
-                "error": Out(BusError(addr_bits)),
-                "stalls": Out(Stalls),
-            }
+            data_flow=Out,
+            channels=("ar", "r"),
+            data_bits=data_bits,
+            addr_bits=addr_bits,
+            burst_beats=burst_beats,
+            outstanding=outstanding,
         )
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        draining = Signal()  # from a flush on, until nothing is in flight
-        clearing = self.flush | draining
-        burst = Burst(data_bits=self._data_bits, addr_bits=self._addr_bits)
-        planner = Planner(data_bits=self._data_bits, addr_bits=self._addr_bits, burst_beats=self._burst_beats)
-        m.submodules.planner = ResetInserter(clearing)(planner)
-        m.submodules.bursts = bursts = Fifo(shape=burst, depth=self._outstanding)  # asked for, not yet read
+        clearing, draining, planner = self._plan(m)
+        m.submodules.bursts = bursts = Fifo(
+            shape=self._burst, depth=self._outstanding
+        )  # asked for, not yet read
         m.submodules.beats = beats = Fifo(
             shape=self.r.payload.shape(), depth=self._outstanding * self._burst_beats
         )
+        # A register stage of its own before the rotation; its `ready` is a register, too.
+        staged = SkidBuffer(shape=BusBeat(self._data_bits))
+        m.submodules.staged = ResetInserter(clearing)(staged)
         pack = Pack(data_bits=self._data_bits)
         m.submodules.pack = ResetInserter(clearing)(pack)
         out = SkidBuffer(shape=ByteBeat(self._data_bits))
         m.submodules.out = ResetInserter(clearing)(out)
 
-        m.d.comb += [
-            planner.i.payload.eq(self.request.payload),
-            planner.i.valid.eq(self.request.valid),
-            self.request.ready.eq(planner.i.ready | clearing),
-        ]
+        wiring.connect(m, staged.o, pack.i)
         wiring.connect(m, pack.o, out.i)
         m.d.comb += [
             self.data.payload.eq(out.o.payload),
@@ -101,15 +77,11 @@ class Reader(wiring.Component):
         wiring.connect(m, wiring.flipped(self.r), beats.i)
 
         self._ask(m, clearing, planner, bursts)
-        staged = self._take(m, clearing, bursts, beats, pack)
+        self._take(m, clearing, bursts, beats, staged.i)
 
-        quiet = (bursts.level == 0) & ~self.ar.valid & ~staged
-        with m.If(self.flush):
-            m.d.sync += draining.eq(1)
-        with m.Elif(quiet):
-            m.d.sync += draining.eq(0)
+        quiet = (bursts.level == 0) & ~self.ar.valid & ~staged.o.valid
+        self._drain(m, draining, quiet=quiet, empty=planner.idle & pack.idle & ~out.o.valid)
         m.d.comb += [
-            self.idle.eq(quiet & planner.idle & pack.idle & ~out.o.valid & (self.flush | ~draining)),
             self.stalls.address.eq(self.ar.valid & ~self.ar.ready),
             self.stalls.data.eq(bursts.o.valid & ~bursts.o.payload.empty & ~beats.o.valid),
             self.stalls.sink.eq(self.data.valid & ~self.data.ready),
@@ -134,45 +106,33 @@ class Reader(wiring.Component):
             m.d.sync += self.ar.valid.eq(1)
             drive_address(m, self.ar.payload, burst, self._data_bits)
 
-    def _take(self, m: Module, clearing, bursts: Fifo, beats: Fifo, pack: Pack):
-        """Match what comes out of the buffer with the bursts asked for; return whether one is on
-        its way to `pack`."""
+    def _take(self, m: Module, clearing, bursts: Fifo, beats: Fifo, staged) -> None:
+        """Match what comes out of the buffer with the bursts asked for; pass it on to `staged`."""
         burst = bursts.o.payload
         beat = beats.o.payload
         lane_bits = len(burst.offset)
         beat_bits = (self._burst_beats - 1).bit_length()
         index = Signal(8)
         ends = index == burst.len
-        # A register stage of its own before the rotation.
-        stage = Signal(BusBeat(self._data_bits))
-        stage_valid = Signal()
-        free = ~stage_valid | pack.i.ready
+        free = staged.ready | clearing
         step = Signal()
         skip = Signal()
         block = burst.addr[lane_bits + beat_bits :]
         word = (burst.addr[lane_bits : lane_bits + beat_bits] + index)[:beat_bits]
         m.d.comb += [
-            step.eq(bursts.o.valid & ~burst.empty & beats.o.valid & (free | clearing)),
+            step.eq(bursts.o.valid & ~burst.empty & beats.o.valid & free),
             skip.eq(bursts.o.valid & burst.empty),
-            beats.o.ready.eq(bursts.o.valid & ~burst.empty & (free | clearing)),
+            beats.o.ready.eq(bursts.o.valid & ~burst.empty & free),
             bursts.o.ready.eq((step & ends) | skip),
-            pack.i.valid.eq(stage_valid),
-            pack.i.payload.eq(stage),
+            staged.valid.eq(bursts.o.valid & ~burst.empty & beats.o.valid & ~clearing),
+            staged.payload.data.eq(beat.data),
+            staged.payload.first.eq(burst.first & (index == 0)),
+            staged.payload.last.eq(burst.last & ends),
+            staged.payload.offset.eq(burst.offset),
+            staged.payload.tail.eq(burst.tail),
         ]
-        with m.If(free):
-            m.d.sync += stage_valid.eq(0)
         with m.If(step):
-            m.d.sync += [
-                stage_valid.eq(~clearing),
-                stage.data.eq(beat.data),
-                stage.first.eq(burst.first & (index == 0)),
-                stage.last.eq(burst.last & ends),
-                stage.offset.eq(burst.offset),
-                stage.tail.eq(burst.tail),
-                index.eq(index + 1),
-            ]
-            with m.If(ends):
-                m.d.sync += index.eq(0)
+            m.d.sync += index.eq(Mux(ends, 0, index + 1))
         # SLVERR and DECERR have the high bit; EXOKAY is no error.
         failed = step & beat.resp.as_value()[1]
         m.d.sync += [
@@ -183,4 +143,3 @@ class Reader(wiring.Component):
         ]
         with m.If(skip):
             m.d.sync += [self.error.resp.eq(Response.DECERR), self.error.addr.eq(burst.addr)]
-        return stage_valid

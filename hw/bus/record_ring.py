@@ -16,11 +16,13 @@ COUNT_BITS = 32
 class RecordRing(wiring.Component):
     """Hand each record to a `Writer` as one transfer, into the next place of a ring of `mask + 1` records.
 
-    Initiation interval: the beats of a record, plus 1 cycle. A record that finds a full ring is dropped with
+    Initiation interval: the beats of a record, plus 2 cycles. A record that finds a full ring is dropped with
     a pulse of `dropped`, or waits while `block` is high. `head` counts the records that are in memory for
     sure, so a host may read up to it; it gives places back by raising `tail`. `mask` is one less than a power
-    of two.
+    of two. A change of `tail` or `mask` counts `SETTLING_CYCLES` later; `mask` changes while `idle` alone.
     """
+
+    SETTLING_CYCLES = 2
 
     def __init__(self, *, record_bits: int, data_bits: int, addr_bits: int = 40):
         if record_bits < data_bits or record_bits % data_bits or record_bits & (record_bits - 1):
@@ -54,12 +56,18 @@ class RecordRing(wiring.Component):
         record = Signal(self._record_bits)
         beats_left = Signal(range(beats + 1))
         issued = Signal(COUNT_BITS)
-        full = Signal()
         taken = Signal()
+        mask = Signal(COUNT_BITS)
+        # What is decided here reaches every bit of a record, so registers lie before it. `full` looks at
+        # `issued` of the cycle before, and that is soon enough: after a record was taken, `issued` is new in
+        # the first cycle and `full` in the second; `free` falls in the first and rises in the third at the
+        # earliest, once `beats_left`, at least 1 in the first, was seen at 0 in the second. A `tail` seen
+        # late only makes the ring look fuller than it is. After reset it counts as full until it has been
+        # compared: `tail` is from before.
+        full, free = Signal(init=1), Signal()
         place_bits = (self._record_bits // 8 - 1).bit_length()
         m.d.comb += [
-            full.eq((issued - self.tail)[:COUNT_BITS] > self.mask),
-            self.record.ready.eq((beats_left == 0) & ~self.request.valid & ~(full & self.block)),
+            self.record.ready.eq(free & ~(full & self.block)),
             taken.eq(self.record.valid & self.record.ready & ~full),
             self.dropped.eq(self.record.valid & self.record.ready & full),
             self.idle.eq((beats_left == 0) & ~self.request.valid & (issued == self.head)),
@@ -69,6 +77,11 @@ class RecordRing(wiring.Component):
             self.data.payload.keep.eq(~0),
             self.data.payload.last.eq(beats_left == 1),
         ]
+        m.d.sync += [
+            mask.eq(self.mask),
+            full.eq((issued - self.tail)[:COUNT_BITS] > mask),
+            free.eq((beats_left == 0) & ~self.request.valid),
+        ]
         with m.If(self.request.ready):
             m.d.sync += self.request.valid.eq(0)
         with m.If(taken):
@@ -77,7 +90,8 @@ class RecordRing(wiring.Component):
                 beats_left.eq(beats),
                 issued.eq(issued + 1),
                 self.request.valid.eq(1),
-                self.request.payload.addr.eq(self.base + Cat(Const(0, place_bits), issued & self.mask)),
+                free.eq(0),
+                self.request.payload.addr.eq(self.base + Cat(Const(0, place_bits), issued & mask)),
             ]
         with m.If(self.data.valid & self.data.ready):
             m.d.sync += [record.eq(record >> self._data_bits), beats_left.eq(beats_left - 1)]

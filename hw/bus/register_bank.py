@@ -10,6 +10,9 @@ from hw.bus.register_map import Access, Counter, Placement, Register, RegisterMa
 
 __all__ = ["RegisterBank", "RegisterBankModel"]
 
+#: Words among which the first step of a read chooses; a power of two.
+READ_GROUP = 16
+
 
 def _members(placement: Placement) -> dict[str, Member]:
     field, name = placement.field, placement.member
@@ -36,7 +39,7 @@ class RegisterBank(wiring.Component):
     | write-one-to-clear | out, and `_set` in, whose high bits set it; setting wins over clearing |
     | pulse | out, high for the cycle in which a read-write field of the same word changes |
     | push | out, and `_written` out: high for one cycle in which the former holds what was written |
-    | counter | `<name>_count` in: the cycles in which it is high are counted |
+    | counter | `<name>_count` in: the cycles in which it is high are counted, each a cycle later |
 
     `clear` empties counters, latched counters and write-one-to-clear fields. A write to a word of the map is
     answered OKAY even where no field of it can be written, because pynq writes fields by read-modify-write.
@@ -58,7 +61,9 @@ class RegisterBank(wiring.Component):
         m.submodules.words = words = AXI4LiteWords(words=len(registers), addr_bits=self._addr_bits)
         wiring.connect(m, wiring.flipped(self.bus), words.bus)
 
-        snapshot = Signal()
+        # Asked for, then taken: it reaches all bits of all counters, which are a cycle behind as well.
+        snapshot, snapshot_due = Signal(), Signal()
+        m.d.sync += snapshot.eq(snapshot_due)
         latched: dict[str, Value] = {}  # by the name of the word
         for counter in self.registers.counters:
             latch = self._elaborate_counter(m, counter, snapshot)
@@ -69,18 +74,28 @@ class RegisterBank(wiring.Component):
             for placement in register.placements:
                 part = slice(placement.offset, placement.offset + placement.field.bits)
                 mask = Mux(written, words.write_mask[part], 0)
-                self._elaborate_write(m, placement, data=words.write_data[part], mask=mask, snapshot=snapshot)
+                self._elaborate_write(
+                    m, placement, data=words.write_data[part], mask=mask, snapshot=snapshot_due
+                )
             reads.append(self._read_value(register, latched))
-        m.d.comb += words.read_data.eq(Array(reads)[words.read_index])
+        # Two steps to a word: a hundred words are too many for one.
+        low_bits = READ_GROUP.bit_length() - 1
+        chosen = [Signal(32, name=f"read_group{at}") for at in range(0, len(reads), READ_GROUP)]
+        for number, word in enumerate(chosen):
+            group = reads[number * READ_GROUP :][:READ_GROUP]
+            m.d.sync += word.eq(Array(group)[words.read_index[:low_bits]])
+        m.d.comb += words.read_data.eq(Array(chosen)[words.read_index[low_bits:]])
         return m
 
     def _elaborate_counter(self, m: Module, counter: Counter, snapshot: Signal) -> Signal:
         count = Signal(counter.bits, name=f"{counter.name.lower()}_counter")
         latch = Signal(counter.bits, name=f"{counter.name.lower()}_latch")
+        event = Signal(name=f"{counter.name.lower()}_event")
+        m.d.sync += event.eq(getattr(self, counter.port) & ~self.clear)
         with m.If(self.clear):
             m.d.sync += [count.eq(0), latch.eq(0)]
         with m.Else():
-            with m.If(getattr(self, counter.port) & ~count.all()):
+            with m.If(event & ~count.all()):
                 m.d.sync += count.eq(count + 1)
             with m.If(snapshot):
                 m.d.sync += latch.eq(count)

@@ -1,27 +1,19 @@
 """The AXI4 write engine: stream to memory."""
 
 from amaranth.hdl import Module, ResetInserter, Signal
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In
 
-from hw.bus.axi import AXI4, Response
+from hw.bus.axi import Response
+from hw.bus.engine import Engine
 from hw.bus.realign import Spread, WriteBeat
-from hw.bus.transfer import (
-    BURST_BEATS,
-    Burst,
-    BusError,
-    Planner,
-    Stalls,
-    Transfer,
-    check_engine,
-    drive_address,
-)
+from hw.bus.transfer import BURST_BEATS, drive_address
 from hw.stream import ByteBeat, Fifo, SkidBuffer
 
 __all__ = ["Writer"]
 
 
-class Writer(wiring.Component):
+class Writer(Engine):
     """Write each requested `Transfer` with bytes from `data`, which come packed from lane 0.
 
     Initiation interval 1 beat a cycle. A transfer takes ceil(length / bytes a beat) beats of `data`; the
@@ -51,41 +43,26 @@ class Writer(wiring.Component):
     def __init__(
         self, *, data_bits: int, addr_bits: int = 40, burst_beats: int = BURST_BEATS, outstanding: int = 8
     ):
-        check_engine(
-            data_bits=data_bits, addr_bits=addr_bits, burst_beats=burst_beats, outstanding=outstanding
-        )
-        self._data_bits = data_bits
-        self._addr_bits = addr_bits
-        self._burst_beats = burst_beats
-        self._outstanding = outstanding
-        bus = AXI4(data_bits=data_bits, addr_bits=addr_bits).members
         super().__init__(
-            {
-                "request": In(stream.Signature(Transfer(addr_bits))),
-                "data": In(stream.Signature(ByteBeat(data_bits))),
-                "aw": bus["aw"],
-                "w": bus["w"],
-                "b": bus["b"],
-                "flush": In(1),
-                "idle": Out(1),
-                "done": Out(1),
-                "error": Out(BusError(addr_bits)),
-                "stalls": Out(Stalls),
-            }
+            data_flow=In,
+            channels=("aw", "w", "b"),
+            data_bits=data_bits,
+            addr_bits=addr_bits,
+            burst_beats=burst_beats,
+            outstanding=outstanding,
         )
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        draining = Signal()  # from a flush on, until nothing is in flight
-        clearing = self.flush | draining
+        clearing, draining, planner = self._plan(m)
         granted = Signal(range(self._outstanding + 1))  # bursts whose address was given and data was not
 
-        burst = Burst(data_bits=self._data_bits, addr_bits=self._addr_bits)
-        planner = Planner(data_bits=self._data_bits, addr_bits=self._addr_bits, burst_beats=self._burst_beats)
+        # Registers both ways between the planner and the spreading of its bursts over the beats.
+        planned = SkidBuffer(shape=self._burst)
         entry = SkidBuffer(shape=ByteBeat(self._data_bits))
         spread = Spread(data_bits=self._data_bits, addr_bits=self._addr_bits)
-        buffered = Fifo(shape=burst, depth=max(Fifo.DEPTH_MIN, self.BUFFERED_BURSTS))
-        for name, unit in (("planner", planner), ("entry", entry), ("buffered", buffered)):
+        buffered = Fifo(shape=self._burst, depth=max(Fifo.DEPTH_MIN, self.BUFFERED_BURSTS))
+        for name, unit in (("planned", planned), ("entry", entry), ("buffered", buffered)):
             m.submodules[name] = ResetInserter(clearing)(unit)
         # Bursts whose address was given still need their data, of which the last beat may be in `spread`.
         unneeded = clearing & (granted == 0)
@@ -94,18 +71,16 @@ class Writer(wiring.Component):
             shape=WriteBeat(self._data_bits), depth=max(16, self.BUFFERED_BURSTS * self._burst_beats)
         )
         m.submodules.beats = ResetInserter(unneeded)(beats)
-        m.submodules.awaited = awaited = Fifo(shape=burst, depth=self._outstanding)
+        m.submodules.awaited = awaited = Fifo(shape=self._burst, depth=self._outstanding)
 
         m.d.comb += [
-            planner.i.payload.eq(self.request.payload),
-            planner.i.valid.eq(self.request.valid),
-            self.request.ready.eq(planner.i.ready | clearing),
             entry.i.payload.eq(self.data.payload),
             entry.i.valid.eq(self.data.valid),
             self.data.ready.eq(entry.i.ready | clearing),
         ]
         wiring.connect(m, entry.o, spread.i)
-        wiring.connect(m, planner.o, spread.burst)
+        wiring.connect(m, planner.o, planned.i)
+        wiring.connect(m, planned.o, spread.burst)
         wiring.connect(m, spread.o, beats.i)
         wiring.connect(m, spread.written, buffered.i)
 
@@ -114,13 +89,9 @@ class Writer(wiring.Component):
         self._take_response(m, clearing, awaited)
 
         quiet = (awaited.level == 0) & ~self.aw.valid & (granted == 0)
-        with m.If(self.flush):
-            m.d.sync += draining.eq(1)
-        with m.Elif(quiet):
-            m.d.sync += draining.eq(0)
-        empty = planner.idle & (buffered.level == 0) & ~spread.o.valid & (beats.level == 0)
+        empty = planner.idle & ~planned.o.valid & (buffered.level == 0) & ~spread.o.valid & (beats.level == 0)
+        self._drain(m, draining, quiet=quiet, empty=empty)
         m.d.comb += [
-            self.idle.eq(quiet & empty & (self.flush | ~draining)),
             self.stalls.address.eq(self.aw.valid & ~self.aw.ready),
             self.stalls.data.eq(spread.starved),
             self.stalls.sink.eq(self.w.valid & ~self.w.ready),

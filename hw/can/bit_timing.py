@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
@@ -135,23 +135,18 @@ class BitTimer(wiring.Component):
         # 1 to tseg1 an edge came late, -tseg2 to -1 the edge of the next bit came early.
         quantum = Signal(signed(6))
         cycle = Signal(8)
-        last_of_quantum = cycle == self.timing.prescaler
+        last_of_quantum = Signal()
+        following, corrected, within_reach = self._next_phases(m, quantum, last_of_quantum)
         at_sample_point = last_of_quantum & (quantum == self.timing.tseg1)
-        # Where the next cycle is, in which the filtered level shows the edge that is seen now.
-        following = Signal(signed(6))
-        corrected = Signal(signed(6))
-        early = following < 0
-        within_reach = ((corrected < 0) != early) | (corrected == 0)
-        m.d.comb += [
-            following.eq(Mux(at_sample_point, -self.timing.tseg2, quantum + last_of_quantum)),
-            corrected.eq(Mux(early, following + self.timing.sjw, following - self.timing.sjw)),
-        ]
 
         resynchronised = Signal()
+        m.d.sync += [quantum.eq(following), self.sample.eq(at_sample_point)]
+        # Whether a cycle is the last of its quantum is known a cycle before: the comparison has its own.
+        cycles_less_2 = Signal(signed(9))
         m.d.sync += [
-            quantum.eq(following),
+            cycles_less_2.eq(self.timing.prescaler - 1),
             cycle.eq(Mux(last_of_quantum, 0, cycle + 1)),
-            self.sample.eq(at_sample_point),
+            last_of_quantum.eq((cycles_less_2 < 0) | (~last_of_quantum & (cycle == cycles_less_2))),
         ]
         with m.If(at_sample_point):
             m.d.sync += [self.bit.eq(level), resynchronised.eq(0)]
@@ -159,12 +154,49 @@ class BitTimer(wiring.Component):
         with m.If(self.edge & (self.hard_sync | at_sample_point | (self.bit & ~resynchronised))):
             m.d.sync += [resynchronised.eq(1), quantum.eq(corrected)]
             with m.If(self.hard_sync | within_reach):
-                m.d.sync += [quantum.eq(0), cycle.eq(0)]
+                m.d.sync += [quantum.eq(0), cycle.eq(0), last_of_quantum.eq(cycles_less_2 < 0)]
 
         was_early = Signal()
         m.d.sync += was_early.eq(quantum < 0)
         m.d.comb += self.bit_start.eq(was_early & (quantum >= 0))
         return m
+
+    def _next_phases(self, m: Module, quantum: Signal, last_of_quantum: Signal) -> tuple[Value, ...]:
+        """The phase of the next cycle, in which the filtered level shows an edge that is seen now; the same
+        corrected by `sjw`; and whether the correction takes all of it away.
+
+        There are three candidates, this quantum, the one after, and the first one after the sample point. All
+        are corrected side by side, so that the choice comes last and the clock is not limited.
+        """
+        timing = self.timing
+        after, jump_after_early, jump_after_late = (
+            Signal(signed(6), name=n) for n in ("after", "up", "down")
+        )
+        wrapped = Signal(signed(6))  # corrected, and never late
+        m.d.sync += [
+            jump_after_early.eq(timing.sjw + 1),
+            jump_after_late.eq(1 - timing.sjw),
+            wrapped.eq(timing.sjw - timing.tseg2),
+        ]
+        m.d.comb += after.eq(quantum + 1)
+
+        def corrected(early: Value, jump_early: Value, jump_late: Value) -> tuple[Signal, Value]:
+            phase = Signal(signed(6))
+            m.d.comb += phase.eq(quantum + Mux(early, jump_early, jump_late))
+            return phase, ((phase < 0) != early) | (phase == 0)
+
+        here, here_reached = corrected(quantum < 0, timing.sjw, -timing.sjw)
+        there, there_reached = corrected((quantum < 0) & (quantum != -1), jump_after_early, jump_after_late)
+        at_tseg1 = quantum == timing.tseg1
+
+        def chosen(same: Value, stepped: Value, sampled: Value) -> Value:
+            return Mux(last_of_quantum, Mux(at_tseg1, sampled, stepped), same)
+
+        return (
+            chosen(quantum, after, -timing.tseg2),
+            chosen(here, there, wrapped),
+            chosen(here_reached, there_reached, wrapped >= 0),
+        )
 
     def _filtered_pin(self, m: Module) -> Signal:
         synchronised = Signal(init=1)

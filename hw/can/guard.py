@@ -57,7 +57,10 @@ class Guard(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.d.comb += self.unlocked.eq(self.key == self._key)
+        # `unlocked` is a cycle old, since much hangs on it; `tx` itself looks at the key as it is.
+        right = Signal()
+        m.d.comb += right.eq(self.key == self._key)
+        m.d.sync += self.unlocked.eq(right)
 
         budget = Signal(range(self._burst + 1))
         until_refill = Signal(range(self._interval_cycles), init=self._interval_cycles - 1)
@@ -89,7 +92,7 @@ class Guard(wiring.Component):
             m.d.sync += flag_left.eq(FLAG_BITS)
         with m.Elif(self.bit_start & (flag_left != 0)):
             m.d.sync += flag_left.eq(flag_left - 1)
-        m.d.sync += self.tx.eq(~(self.unlocked & (flag_left != 0)))
+        m.d.sync += self.tx.eq(~(right & self.unlocked & (flag_left != 0)))
 
         with m.If(~self.unlocked):
             m.d.sync += [pending.eq(0), flag_left.eq(0), self.locked_out.eq(0)]

@@ -26,8 +26,8 @@ def decision_layout(shape: LayerShape) -> data.StructLayout:
 class ArgMax(wiring.Component):
     """Add the bias to each sum and compare, one class a cycle; of equal logits the lowest index wins.
 
-    Latency `latency_cycles(classes)` from the beat that holds all sums; the next is taken with the decision.
-    Full back-pressure.
+    Latency `latency_cycles(classes)` from the beat that holds all sums; the next is taken once the decision
+    was. Full back-pressure, no combinational path from one stream to the other.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class ArgMax(wiring.Component):
         best_index = Signal(range(classes))
 
         m.d.comb += [
-            self.i.ready.eq(~busy & (~self.o.valid | self.o.ready)),
+            self.i.ready.eq(~busy & ~self.o.valid),
             memory.enable.eq(1),
             memory.address.eq(Mux(busy, step + 1, 0)),
             head.eq(ring[0] + memory.data),

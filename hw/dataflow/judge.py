@@ -12,10 +12,10 @@ from amaranth.lib.wiring import In, Out
 from hw.dataflow.arg_max import ArgMax, decision_layout
 from hw.dataflow.folding import verdict_cycles
 from hw.dataflow.pipeline import FoldedPipeline
-from hw.dataflow.weight_loader import WeightLoader
+from hw.dataflow.weight_loader import WeightLoader, WeightPortSignature
 from hw.dataflow.window_layer import EventKind, WindowLayer, event_layout
 from models.program.execute import run
-from models.program.pipeline_shape import IMAGE_WORD_BITS, PipelineShape
+from models.program.pipeline_shape import PipelineShape
 from models.program.program import Program
 
 __all__ = ["EventKind", "Judge", "event_layout", "verdict_layout"]
@@ -54,14 +54,7 @@ class Judge(wiring.Component):
             {
                 "events": In(stream.Signature(event_layout(shape.window))),
                 "verdicts": Out(stream.Signature(verdict_layout(shape))),
-                "words": In(stream.Signature(IMAGE_WORD_BITS)),
-                "abandon": In(1),
-                "weights_valid": Out(1),
-                "loading": Out(1),
-                "refused_shape": Out(1),
-                "refused_crc": Out(1),
-                "model_hash": Out(64),
-                "shape_hash": Out(32),
+                "weights": Out(WeightPortSignature()),
             }
         )
 
@@ -93,16 +86,9 @@ class Judge(wiring.Component):
         m.submodules.loader = loader = WeightLoader(shape=self.shape, model_hash=self._model_hash)
         m.submodules.pipeline = pipeline = FoldedPipeline(shape=self.shape, program=self._program)
         wiring.connect(m, loader.load, pipeline.load)
-        wiring.connect(m, wiring.flipped(self.words), loader.words)
-        valid = loader.weights_valid
+        wiring.connect(m, loader.weights, wiring.flipped(self.weights))
+        valid = loader.weights.valid
         m.d.comb += [
-            loader.abandon.eq(self.abandon),
-            self.weights_valid.eq(valid),
-            self.loading.eq(loader.loading),
-            self.refused_shape.eq(loader.refused_shape),
-            self.refused_crc.eq(loader.refused_crc),
-            self.model_hash.eq(loader.model_hash),
-            self.shape_hash.eq(self.shape.digest),
             pipeline.discard.eq(~valid),
         ]
 

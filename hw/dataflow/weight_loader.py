@@ -10,12 +10,34 @@ from hw.dataflow.bank_memory import LoadSignature
 from models.program.image import MAGIC
 from models.program.pipeline_shape import IMAGE_WORD_BITS, PipelineShape
 
-__all__ = ["WeightLoader"]
+__all__ = ["WeightLoader", "WeightPortSignature"]
 
 #: CRC-32 as of Ethernet and zlib, bits from the lowest up, and its register after a message and its CRC.
 POLYNOMIAL = 0xEDB88320
 RESIDUE = 0xDEBB20E3
 ONES = (1 << IMAGE_WORD_BITS) - 1
+
+
+class WeightPortSignature(wiring.Signature):
+    """Through which weights are replaced, from the loader's side; what it says of them are levels.
+
+    `abandon` gives up an image that was not finished; `valid` says that the weights are whole, and
+    `model_hash` which they are; `shape_hash` is the digest of the shape that an image must have.
+    """
+
+    def __init__(self):
+        super().__init__(
+            {
+                "words": In(stream.Signature(IMAGE_WORD_BITS)),
+                "abandon": In(1),
+                "valid": Out(1),
+                "loading": Out(1),
+                "refused_shape": Out(1),
+                "refused_crc": Out(1),
+                "model_hash": Out(64),
+                "shape_hash": Out(32),
+            }
+        )
 
 
 class _State(IntEnum):
@@ -36,7 +58,7 @@ class WeightLoader(wiring.Component):
     Takes a word in `WORD_CYCLES` cycles, since the CRC goes bit by bit: a register write of a host is slower.
 
     An image for another shape is refused at its second word and changes nothing. From the third word of one
-    that fits on, `weights_valid` is low, until its CRC has proved right. Words that begin no image are
+    that fits on, `valid` is low, until its CRC has proved right. Words that begin no image are
     skipped and count as `refused_shape`. Both refusals stay until the next image begins. `abandon` forgets an
     image that was not finished; the next word begins another.
 
@@ -51,14 +73,8 @@ class WeightLoader(wiring.Component):
         self._model_hash = model_hash
         super().__init__(
             {
-                "words": In(stream.Signature(IMAGE_WORD_BITS)),
-                "abandon": In(1),
+                "weights": Out(WeightPortSignature()),
                 "load": Out(LoadSignature(shape.banks)),
-                "weights_valid": Out(1),
-                "loading": Out(1),
-                "refused_shape": Out(1),
-                "refused_crc": Out(1),
-                "model_hash": Out(64),
             }
         )
 
@@ -66,24 +82,29 @@ class WeightLoader(wiring.Component):
         m = Module()
         state = Signal(_State)
         # They describe the memories, and live as long as their contents.
+        port = self.weights
         weights_valid = Signal(init=self._model_hash is not None, reset_less=True)
         model_hash = Signal(64, init=self._model_hash or 0, reset_less=True)
-        m.d.comb += [self.weights_valid.eq(weights_valid), self.model_hash.eq(model_hash)]
+        m.d.comb += [
+            port.valid.eq(weights_valid),
+            port.model_hash.eq(model_hash),
+            port.shape_hash.eq(self._shape.digest),
+        ]
         crc = Signal(IMAGE_WORD_BITS, init=ONES)
         at = Signal(range(IMAGE_WORD_BITS))  # the bit of the word that the CRC takes next
-        word, load = self.words.payload, self.load
+        word, load = port.words.payload, self.load
         depths = [bank.depth for bank in self._shape.banks for _ in range(bank.slices)]
         last_row = Array(Const(depth - 1, len(load.row)) for depth in depths)[load.slice]
-        accepted = self.words.valid & self.words.ready
+        accepted = port.words.valid & port.words.ready
         bit = word.bit_select(at, 1)
 
         m.d.comb += [
-            self.words.ready.eq((at == IMAGE_WORD_BITS - 1) & (state != _State.CHECK)),
+            port.words.ready.eq((at == IMAGE_WORD_BITS - 1) & (state != _State.CHECK)),
             load.data.eq(word),
             load.write.eq(accepted & (state == _State.PAYLOAD)),
-            self.loading.eq(state != _State.MAGIC),
+            port.loading.eq(state != _State.MAGIC),
         ]
-        with m.If(self.words.valid & (state != _State.CHECK)):
+        with m.If(port.words.valid & (state != _State.CHECK)):
             m.d.sync += [at.eq(at + 1), crc.eq((crc >> 1) ^ Mux(bit ^ crc[0], POLYNOMIAL, 0))]
 
         def finish(refusal: Signal | None = None) -> None:
@@ -94,13 +115,13 @@ class WeightLoader(wiring.Component):
         with m.Switch(state):
             with m.Case(_State.MAGIC), m.If(accepted):
                 with m.If(word == MAGIC):
-                    m.d.sync += [state.eq(_State.SHAPE), self.refused_shape.eq(0), self.refused_crc.eq(0)]
+                    m.d.sync += [state.eq(_State.SHAPE), port.refused_shape.eq(0), port.refused_crc.eq(0)]
                 with m.Else():
-                    finish(self.refused_shape)
+                    finish(port.refused_shape)
             with m.Case(_State.SHAPE), m.If(accepted):
                 m.d.sync += state.eq(_State.HASH_LOW)
                 with m.If(word != self._shape.digest):
-                    finish(self.refused_shape)
+                    finish(port.refused_shape)
             with m.Case(_State.HASH_LOW, _State.HASH_HIGH), m.If(accepted):
                 m.d.sync += [
                     state.eq(state + 1),
@@ -122,8 +143,8 @@ class WeightLoader(wiring.Component):
                 with m.If(crc == RESIDUE):
                     m.d.sync += weights_valid.eq(1)
                 with m.Else():
-                    m.d.sync += self.refused_crc.eq(1)
-        with m.If(self.abandon):
+                    m.d.sync += port.refused_crc.eq(1)
+        with m.If(port.abandon):
             m.d.sync += at.eq(0)
             finish()
         return m

@@ -86,8 +86,16 @@ class WindowLayer(wiring.Component):
         )
 
     @staticmethod
-    def value_cycles(shape: WindowShape) -> int:
-        return shape.words
+    def _overlaps(shape: WindowShape) -> bool:
+        """Whether an event may begin its sweep right behind that of a VALUE: it reads no word too early.
+
+        A VALUE writes a word two cycles after it read it, and a COMMIT begins with the second slot's.
+        """
+        return shape.words - (shape.groups if shape.slots > 1 else 0) > 2
+
+    @classmethod
+    def value_cycles(cls, shape: WindowShape) -> int:
+        return shape.words + (not cls._overlaps(shape))
 
     @staticmethod
     def commit_cycles(shape: WindowShape) -> int:
@@ -144,20 +152,7 @@ class WindowLayer(wiring.Component):
             Mux(read_fresh, 0, frame_read.data.word_select(lane, shape.frame_sum_bits).as_signed())
             for lane in range(shape.lanes)
         ]
-        products = [
-            self._product(weights.data.word_select(lane, shape.weight_bits), read_value)
-            for lane in range(shape.lanes)
-        ]
-        m.d.comb += [
-            frame_write.addr.eq(read_count),
-            frame_write.en.eq(read == _State.VALUE),
-            frame_write.data.eq(
-                Cat(
-                    _add(part, *product)[: shape.frame_sum_bits]
-                    for part, product in zip(sums, products, strict=True)
-                )
-            ),
-        ]
+        self._write_back(m, frame_write, sums, weights.data, read, read_count, read_value)
         past = self._past(m, count, reading, read, read_count, sums, was_empty)
 
         # A JUDGE reads a word, hands its lanes on, and reads the next with the last of them.
@@ -187,9 +182,10 @@ class WindowLayer(wiring.Component):
                 state.matches(_State.VALUE, _State.COMMIT)
                 | ((state == _State.JUDGE) & ~judged & (~self.o.valid | (moved & last_beat)))
             ),
-            # The sweep of a VALUE overlaps with the next event: no word is read that is yet to be written.
+            # The sweep of a VALUE overlaps with the next event where that reads no word yet to be written.
             self.events.ready.eq(
-                ((state == _State.IDLE) & (read != _State.COMMIT)) | ((state == _State.VALUE) & last_word)
+                ((state == _State.IDLE) & (read != _State.COMMIT))
+                | ((state == _State.VALUE) & last_word if self._overlaps(shape) else 0)
             ),
         ]
         with m.If(reading & last_word):
@@ -222,6 +218,28 @@ class WindowLayer(wiring.Component):
         with m.If(self.discard):
             m.d.sync += [fresh.eq(1), empty.eq(1)]
         return m
+
+    def _write_back(self, m, port, sums, weights: Value, read, read_count, read_value) -> None:
+        """Add the products of a VALUE to what was read, a cycle after that: block RAM gives weights late."""
+        shape = self._shape
+        kept_sums = Signal(data.ArrayLayout(signed(shape.frame_sum_bits), shape.lanes))
+        kept_weights, kept_value = Signal.like(weights), Signal.like(read_value)
+        kept_count, writing = Signal.like(read_count), Signal()
+        m.d.sync += [
+            writing.eq(read == _State.VALUE),
+            kept_weights.eq(weights),
+            kept_value.eq(read_value),
+            kept_count.eq(read_count),
+            *(kept_sums[lane].eq(part) for lane, part in enumerate(sums)),
+        ]
+        products = [
+            self._product(kept_weights.word_select(lane, shape.weight_bits), kept_value)
+            for lane in range(shape.lanes)
+        ]
+        written = [
+            _add(kept_sums[lane], *product)[: shape.frame_sum_bits] for lane, product in enumerate(products)
+        ]
+        m.d.comb += [port.addr.eq(kept_count), port.en.eq(writing), port.data.eq(Cat(written))]
 
     def _product(self, weight: Value, value: Signal) -> tuple[Value, Value | None]:
         """The weight times the value, as a number and a carry to be added to it."""

@@ -7,9 +7,10 @@ from amaranth.lib.wiring import In, Out
 from hw.can.bit_timing import TIMING_LAYOUT
 from hw.can.receiver import CountedSignature, Receiver, frame_layout
 from hw.dataflow.judge import EventKind, Judge, event_layout
+from hw.dataflow.weight_loader import WeightPortSignature
 from hw.ids.arrival import Arrival
 from hw.ids.desk import CLASSES_MAX, RECORD, Desk
-from models.program.pipeline_shape import IMAGE_WORD_BITS, PipelineShape
+from models.program.pipeline_shape import PipelineShape
 from models.program.program import Program
 
 __all__ = ["LATENCY_BITS", "TIMESTAMP_BITS", "IdsCore"]
@@ -64,14 +65,7 @@ class IdsCore(wiring.Component):
                 "bit_start": Out(1),
                 #: No frame from the pins is on its way through the network.
                 "quiet": Out(1),
-                "words": In(stream.Signature(IMAGE_WORD_BITS)),
-                "abandon": In(1),
-                "weights_valid": Out(1),
-                "loading": Out(1),
-                "refused_shape": Out(1),
-                "refused_crc": Out(1),
-                "model_hash": Out(64),
-                "shape_hash": Out(32),
+                "weights": Out(WeightPortSignature()),
             }
         )
 
@@ -84,7 +78,7 @@ class IdsCore(wiring.Component):
         wiring.connect(m, receiver.in_frame, arrival.in_frame)
         wiring.connect(m, judge.verdicts, desk.verdicts)
         wiring.connect(m, desk.record, wiring.flipped(self.record))
-        wiring.connect(m, wiring.flipped(self.words), judge.words)
+        wiring.connect(m, judge.weights, wiring.flipped(self.weights))
         m.d.comb += [
             receiver.rx.eq(self.rx),
             receiver.timing.eq(self.timing),
@@ -98,22 +92,14 @@ class IdsCore(wiring.Component):
             self.rejected.eq(receiver.in_frame.rejected),
             self.in_flight.eq(receiver.in_flight),
             self.bit_start.eq(receiver.bit_start),
-            self.quiet.eq(~arrival.busy & ~arrival.events.valid & ~self._waiting(m, receiver)),
-            judge.abandon.eq(self.abandon),
+            # A frame that was received and awaits its record is on its way, too.
+            self.quiet.eq(~arrival.busy & ~arrival.events.valid & ~(receiver.frame.valid & ~self.replaying)),
         ]
         for name in CountedSignature.NAMES:
             m.d.comb += getattr(self.counts, name).eq(getattr(receiver.counts, name))
-        for name in ("weights_valid", "loading", "refused_shape", "refused_crc", "model_hash", "shape_hash"):
-            m.d.comb += getattr(self, name).eq(getattr(judge, name))
         self._elaborate_entrances(m, receiver, arrival, desk)
         self._elaborate_latency(m, receiver, desk)
         return m
-
-    def _waiting(self, m: Module, receiver: Receiver) -> Signal:
-        """A frame has been received and awaits its record."""
-        waiting = Signal()
-        m.d.comb += waiting.eq(receiver.frame.valid & ~self.replaying)
-        return waiting
 
     def _elaborate_entrances(self, m: Module, receiver: Receiver, arrival: Arrival, desk: Desk) -> None:
         """Frames and events from one side or the other; a discard waits for a gap between frames."""

@@ -38,7 +38,7 @@ class IdsPath(wiring.Component):
         now = Signal(TIMESTAMP_BITS)
         m.d.sync += now.eq(now + 1)
         wiring.connect(m, core.record, wiring.flipped(self.record))
-        wiring.connect(m, wiring.flipped(self.words), core.words)
+        wiring.connect(m, wiring.flipped(self.words), core.weights.words)
         m.d.comb += [
             core.rx.eq(self.rx),
             core.timing.eq(self.timing),

@@ -186,19 +186,19 @@ class Overlay(wiring.Component):
         with m.Elif(~idle_cycles.all()):
             m.d.sync += idle_cycles.eq(idle_cycles + 1)
         # Equality, so that it is said once a standstill.
-        m.d.comb += shell.errors[WATCHDOG].raised.eq(shell.busy & (limit != 0) & (idle_cycles == limit))
+        m.d.sync += shell.errors[WATCHDOG].raised.eq(
+            shell.busy & (limit != 0) & (idle_cycles == limit) & ~datapath_reset
+        )
 
     def _elaborate_reset(self, m: Module, shell: OverlayShell, datapath_reset: Signal) -> None:
         bank = shell.registers
-        # A register between the buses' being idle and the reset of everything: with `flush`, idle stays idle,
+        # Registers between the buses' being idle and the reset of everything: with `flush`, idle stays idle,
         # and the way from a bus through `idle` to each register would limit the clock.
-        settled = Signal()
-        m.d.sync += settled.eq(shell.flush & shell.idle)
+        m.d.sync += datapath_reset.eq(shell.flush & shell.idle & ~datapath_reset)
         with m.If(bank.soft_reset):
-            m.d.sync += [shell.flush.eq(1), settled.eq(0)]
-        with m.Elif(settled):
-            m.d.comb += datapath_reset.eq(1)
-            m.d.sync += [shell.flush.eq(0), settled.eq(0)]
+            m.d.sync += [shell.flush.eq(1), datapath_reset.eq(0)]
+        with m.Elif(datapath_reset):
+            m.d.sync += shell.flush.eq(0)
         m.d.comb += [
             bank.clear.eq(datapath_reset),
             bank.status_resetting.eq(bank.soft_reset | shell.flush),

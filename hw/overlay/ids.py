@@ -241,24 +241,24 @@ class IdsOverlay(Overlay):
 
     def _build_weights(self, m: Module, shell: OverlayShell, core: IdsCore) -> None:
         """One word is held while the loader takes the former one; a host that is faster still is told so."""
-        registers = shell.registers
-        overrun = registers.weights_written & core.words.valid & ~core.words.ready
-        with m.If(core.words.ready):
-            m.d.sync += core.words.valid.eq(0)
+        registers, port = shell.registers, core.weights
+        overrun = registers.weights_written & port.words.valid & ~port.words.ready
+        with m.If(port.words.ready):
+            m.d.sync += port.words.valid.eq(0)
         with m.If(registers.weights_written):
-            m.d.sync += [core.words.valid.eq(1), core.words.payload.eq(registers.weights)]
+            m.d.sync += [port.words.valid.eq(1), port.words.payload.eq(registers.weights)]
         was_refused = Signal()
-        refused = core.refused_shape | core.refused_crc
+        refused = port.refused_shape | port.refused_crc
         m.d.sync += was_refused.eq(refused)
+        m.d.sync += shell.errors["weights"].raised.eq(overrun | (refused & ~was_refused))
         m.d.comb += [
-            core.abandon.eq(registers.control_abandon_weights),
-            shell.errors["weights"].raised.eq(overrun | (refused & ~was_refused)),
-            registers.weights_state_valid.eq(core.weights_valid),
-            registers.weights_state_loading.eq(core.loading),
-            registers.weights_state_refused_shape.eq(core.refused_shape),
-            registers.weights_state_refused_crc.eq(core.refused_crc),
-            Cat(registers.model_hash_lo, registers.model_hash_hi).eq(core.model_hash),
-            registers.shape_hash.eq(core.shape_hash),
+            port.abandon.eq(registers.control_abandon_weights),
+            registers.weights_state_valid.eq(port.valid),
+            registers.weights_state_loading.eq(port.loading),
+            registers.weights_state_refused_shape.eq(port.refused_shape),
+            registers.weights_state_refused_crc.eq(port.refused_crc),
+            Cat(registers.model_hash_lo, registers.model_hash_hi).eq(port.model_hash),
+            registers.shape_hash.eq(port.shape_hash),
         ]
 
     def _build_guard(self, m: Module, shell: OverlayShell, core: IdsCore) -> None:
@@ -345,6 +345,9 @@ class IdsOverlay(Overlay):
 
         done, moved = Signal(28), Signal()
         recorded = core.record.valid & core.record.ready
+        # Both are registers because they reach far: `replaying` is high outside IDLE.
+        replaying, finished = Signal(), Signal()
+        m.d.sync += finished.eq((done == registers.replay_count) & replay.idle & ring_idle)
         m.d.comb += [
             replay.now.eq(now),
             reader.request.payload.addr.eq(Cat(registers.replay_lo, registers.replay_hi)),
@@ -357,10 +360,10 @@ class IdsOverlay(Overlay):
             shell.errors["read"].addr.eq(reader.error.addr),
             shell.stalls["read_data"].eq(reader.stalls.data),
         ]
-        with m.FSM() as fsm:
-            m.d.comb += [shell.busy.eq(~fsm.ongoing("IDLE")), core.replaying.eq(~fsm.ongoing("IDLE"))]
+        with m.FSM():
+            m.d.comb += [shell.busy.eq(replaying), core.replaying.eq(replaying)]
             with m.State("IDLE"), m.If(registers.control_replay):
-                m.d.sync += [done.eq(0), moved.eq(0)]
+                m.d.sync += [done.eq(0), moved.eq(0), replaying.eq(1)]
                 m.next = "QUIET"
             # A frame from the pins that is under way comes to its end first.
             with m.State("QUIET"), m.If(core.quiet & ~core.record.valid):
@@ -375,8 +378,9 @@ class IdsOverlay(Overlay):
                 with m.If(reader.r.valid):  # `done` may come before `data`
                     m.d.sync += moved.eq(1)
                 refused = reader.done & ~moved  # also an empty replay
-                with m.If(((done == registers.replay_count) & replay.idle & ring_idle) | refused):
+                with m.If(finished | refused):
                     m.d.comb += shell.interrupts["done"].eq(1)
+                    m.d.sync += replaying.eq(0)
                     m.next = "IDLE"
 
     def _build_counters(self, m: Module, shell: OverlayShell, core: IdsCore) -> None:

@@ -6,6 +6,7 @@ from amaranth.asserts import AnySeq
 from amaranth.hdl import Array, Assert, Cat, Const, Cover, Module, Mux, Signal, Value
 
 from hw.bus.axi import Response
+from hw.bus.axi_lite import AXI4LiteWords
 from hw.bus.register_bank import RegisterBank
 from hw.bus.register_map import Access, Field, Register, RegisterMap
 
@@ -85,7 +86,8 @@ def _write_answers(m: Module, bus, write: _Write) -> None:
             ),
         ]
     asked = (addresses != answers) & (words != answers)
-    assert_bounded_wait(m, asked & ~bus.b.valid, cycles=1, message="a write is not answered")
+    waits = AXI4LiteWords.WRITE_LATENCY - 1
+    assert_bounded_wait(m, asked & ~bus.b.valid, cycles=waits, message="a write is not answered")
     for channel, count, name in ((bus.aw, addresses, "address"), (bus.w, words, "word")):
         m.d.comb += Assert((count - answers)[:5] <= 1, f"two of kind {name} inside")
         free = (count == answers) & ~channel.ready
@@ -125,19 +127,26 @@ def _seen(m: Module, unit: RegisterBank, write: _Write) -> Value:
 
 
 def _reads(m: Module, bus, words: Array) -> None:
-    address, wanted, refused, asked = bus.ar.payload.addr, Signal(32), Signal(), Signal()
-    is_word = (address[:2] == 0) & (address[2:] < len(PROVEN_MAP.registers))
+    """A read tells what its word held in the cycle after its address was taken."""
+    address, wanted, asked = Signal.like(bus.ar.payload.addr), Signal(32), Signal()
+    age = Signal(range(AXI4LiteWords.READ_LATENCY + 1))  # cycles since the address was taken
+    refused = (address[:2] != 0) | (address[2:] >= len(PROVEN_MAP.registers))
+    answered = asked & (age == AXI4LiteWords.READ_LATENCY)
     with m.If(bus.ar.valid & bus.ar.ready):
-        m.d.sync += [wanted.eq(Mux(is_word, words[address[2:]], 0)), refused.eq(~is_word), asked.eq(1)]
+        m.d.sync += [address.eq(bus.ar.payload.addr), asked.eq(1), age.eq(1)]
+    with m.Elif(asked & (age != AXI4LiteWords.READ_LATENCY)):
+        m.d.sync += age.eq(age + 1)
     with m.Elif(bus.r.ready):
         m.d.sync += asked.eq(0)
+    with m.If(age == 1):
+        m.d.sync += wanted.eq(Mux(refused, 0, words[address[2:]]))
     m.d.comb += [
-        Assert(bus.r.valid == asked, "an answer to no read, or a read that is not answered at once"),
+        Assert(bus.r.valid == answered, "an answer to no read, or a read that is not answered in time"),
         Assert(asked | bus.ar.ready, "nothing inside, but no address is taken"),
         Assert(~(asked & bus.ar.ready), "a read is taken while another one's answer waits"),
-        Cover(asked & refused, "a read refused"),
+        Cover(answered & refused, "a read refused"),
     ]
-    with m.If(asked):
+    with m.If(answered):
         m.d.comb += [
             Assert(bus.r.payload.data == wanted, "a read does not tell what the word held"),
             Assert(

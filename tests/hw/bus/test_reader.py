@@ -1,4 +1,5 @@
 import random
+from functools import partial
 
 import pytest
 
@@ -6,7 +7,7 @@ from hw.bus.axi import Response
 from hw.bus.reader import Reader
 from hw.bus.transfer import plan_bursts
 from sim.axi_memory import Conditions
-from sim.engine_bench import EngineBench, Job
+from sim.engine_bench import Job
 
 ADDR_BITS = 17
 SPACE = 1 << ADDR_BITS
@@ -22,20 +23,8 @@ CONDITIONS = {
 
 
 @pytest.fixture(scope="module")
-def bench():
-    """The bench for given parameters, made once."""
-    made = {}
-
-    def get(**parameters):
-        key = tuple(sorted(parameters.items()))
-        if key not in made:
-            shape = {"burst_beats": 16, **parameters, "addr_bits": ADDR_BITS}
-            engine = Reader(**shape)
-            shape.pop("outstanding", None)
-            made[key] = EngineBench(engine, **shape)
-        return made[key]
-
-    return get
+def bench(bench_of):
+    return partial(bench_of, Reader, addr_bits=ADDR_BITS)
 
 
 def check(bench, log, transfers, *, data_bits, burst_beats=16):
@@ -130,14 +119,6 @@ def test_a_transfer_beyond_the_address_space_is_refused_in_its_turn(bench):
     assert log.done[1] > log.moved["r"][49]
 
 
-def test_nothing_is_done_at_once_and_asks_for_nothing(bench):
-    log = bench(data_bits=32).run(Job(transfers=[(3, 0)]))
-    assert len(log.done) == 1
-    assert not log.bursts
-    assert not log.errors
-    assert not log.packets
-
-
 @pytest.mark.parametrize("seed", range(8))
 def test_a_flush_drops_everything_and_leaves_a_working_engine(bench, seed):
     rng = random.Random(seed)
@@ -188,8 +169,3 @@ def test_stalls_say_what_an_engine_waits_for(bench):
         stalls = bench.run(job, conditions).stalls
         assert stalls[name] > 200
         assert max(stalls, key=stalls.get) == name or name == "address"
-
-
-def test_a_bad_width_is_refused():
-    with pytest.raises(ValueError, match="data_bits must be one of"):
-        Reader(data_bits=256)

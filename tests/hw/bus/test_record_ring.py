@@ -91,6 +91,7 @@ def test_head_moves_only_when_the_record_is_in_memory():
     async def bench(ctx):
         ctx.set(unit.base, BASE)
         ctx.set(unit.mask, 7)
+        await ctx.tick().repeat(RecordRing.SETTLING_CYCLES)
         ctx.set(unit.record.valid, 1)
         await memory.cycle(ctx, done_ratio=0)
         ctx.set(unit.record.valid, 0)
@@ -101,6 +102,49 @@ def test_head_moves_only_when_the_record_is_in_memory():
         await memory.cycle(ctx)
         await memory.cycle(ctx)
         assert ctx.get(unit.head) == 1
+
+    run(unit, bench)
+
+
+@pytest.mark.parametrize("beats", [1, 2, 4])
+@pytest.mark.parametrize("places", [1, 2, 8])
+def test_no_place_is_given_twice_though_full_is_known_late(beats, places):
+    rng = random.Random(places)
+    unit = RecordRing(record_bits=64 * beats, data_bits=64)
+
+    async def bench(ctx):
+        ctx.set(unit.mask, places - 1)
+        for stream in (unit.request, unit.data):
+            ctx.set(stream.ready, 1)
+        ctx.set(unit.record.valid, 1)  # as many records as the ring takes
+        given, tail, was_full = 0, 0, [True] * (RecordRing.SETTLING_CYCLES + 1)
+        for cycle in range(600):
+            # Now and then the host gives back a place, or all.
+            if cycle > 50 and rng.random() < 0.1:
+                tail = rng.choice([min(given, tail + 1), given])
+            ctx.set(unit.tail, tail)
+            was_full = [*was_full[1:], given - tail == places]
+            if ctx.get(unit.record.ready):
+                dropped = ctx.get(unit.dropped)
+                assert not dropped or any(was_full), "dropped, though there was a place"
+                given += not dropped
+            assert given - tail <= places, "a record over one that the host has not read"
+            await ctx.tick()
+        assert given > 4 * places
+
+    run(unit, bench)
+
+
+def test_after_reset_a_ring_is_full_until_its_tail_has_been_seen():
+    unit = RecordRing(record_bits=64, data_bits=64)
+
+    async def bench(ctx):
+        ctx.set(unit.mask, 3)
+        ctx.set(unit.tail, 7)  # the host's register is not reset with the ring
+        ctx.set(unit.record.valid, 1)
+        for _ in range(20):
+            assert ctx.get(unit.dropped) == ctx.get(unit.record.ready)
+            await ctx.tick()
 
     run(unit, bench)
 

@@ -1,4 +1,5 @@
 import random
+from functools import partial
 
 import pytest
 
@@ -6,7 +7,7 @@ from hw.bus.axi import Response
 from hw.bus.transfer import plan_bursts
 from hw.bus.writer import Writer
 from sim.axi_memory import Conditions
-from sim.engine_bench import EngineBench, Job
+from sim.engine_bench import Job
 
 ADDR_BITS = 17
 SPACE = 1 << ADDR_BITS
@@ -22,20 +23,8 @@ CONDITIONS = {
 
 
 @pytest.fixture(scope="module")
-def bench():
-    """The bench for given parameters, made once."""
-    made = {}
-
-    def get(**parameters):
-        key = tuple(sorted(parameters.items()))
-        if key not in made:
-            shape = {"burst_beats": 16, **parameters, "addr_bits": ADDR_BITS}
-            engine = Writer(**shape)
-            shape.pop("outstanding", None)
-            made[key] = EngineBench(engine, **shape)
-        return made[key]
-
-    return get
+def bench(bench_of):
+    return partial(bench_of, Writer, addr_bits=ADDR_BITS)
 
 
 def write(bench, transfers, conditions=None, *, rng):
@@ -142,13 +131,6 @@ def test_a_transfer_beyond_the_address_space_takes_no_data(bench):
     assert log.done[1] > log.moved["b"][len(plan_bursts(*kept[0], data_bits=64)) - 1]
 
 
-def test_nothing_is_done_at_once_and_takes_no_data(bench):
-    log = bench(data_bits=32).run(Job(transfers=[(3, 0)], packets=[b"left"]))
-    assert len(log.done) == 1
-    assert not log.bursts
-    assert not log.errors
-
-
 def flush_and_go_on(bench, transfers, flush, conditions, rng):
     """Flush amid `transfers` to the lower half, then write to the upper half; return the log."""
     after = [(SPACE // 2 + 1000 * n + rng.randrange(100), rng.randrange(1, 300)) for n in range(3)]
@@ -216,8 +198,3 @@ def test_stalls_say_what_an_engine_waits_for(bench):
         log, _ = write(bench, [(0, 2048)], conditions, rng=random.Random(1))
         assert max(log.stalls, key=log.stalls.get) == name
         assert log.stalls[name] > 200
-
-
-def test_a_bad_width_is_refused():
-    with pytest.raises(ValueError, match="data_bits must be one of"):
-        Writer(data_bits=256)

@@ -129,6 +129,7 @@ def test_only_the_exact_key_unlocks(key):
         ctx.set(guard.in_flight, 1)
         for word, unlocked in ((key, 0), (KEY, 1)):
             ctx.set(guard.key, word)
+            await ctx.tick()
             assert ctx.get(guard.unlocked) == unlocked
             levels = []
             for cycle in range(40):

@@ -111,12 +111,12 @@ class Board:
 
     async def send(self, words):
         for at in range(0, len(words), 4):
-            self.ctx.set(self.judge.words.payload, int.from_bytes(words[at : at + 4], "little"))
-            self.ctx.set(self.judge.words.valid, 1)
-            while not self.ctx.get(self.judge.words.ready):
+            self.ctx.set(self.judge.weights.words.payload, int.from_bytes(words[at : at + 4], "little"))
+            self.ctx.set(self.judge.weights.words.valid, 1)
+            while not self.ctx.get(self.judge.weights.words.ready):
                 await self.ctx.tick()
             await self.ctx.tick()
-            self.ctx.set(self.judge.words.valid, 0)
+            self.ctx.set(self.judge.weights.words.valid, 0)
         await self.ctx.tick()
 
     async def put(self, events):
@@ -146,7 +146,7 @@ class Board:
 
     @property
     def status(self):
-        names = ("weights_valid", "loading", "refused_shape", "refused_crc")
+        names = ("valid", "loading", "refused_shape", "refused_crc")
         return [name for name in names if self.ctx.get(getattr(self.judge, name))]
 
 
@@ -180,9 +180,9 @@ def test_new_weights_replace_the_old_at_run_time(two_programs):
         await board.put(before)
         assert await board.verdict() == (1, logits(judge, before))
         await board.send(image(second, shape, model_hash=0x1234_5678_9ABC_DEF0))
-        assert board.status == ["weights_valid"]
-        assert board.ctx.get(judge.model_hash) == 0x1234_5678_9ABC_DEF0
-        assert board.ctx.get(judge.shape_hash) == shape.digest
+        assert board.status == ["valid"]
+        assert board.ctx.get(judge.weights.model_hash) == 0x1234_5678_9ABC_DEF0
+        assert board.ctx.get(judge.weights.shape_hash) == shape.digest
         # That frame began with the old weights: it is not judged, nor does it enter the window.
         await board.put([*third, verdict])
         assert (await board.verdict())[0] == 0
@@ -221,7 +221,7 @@ def test_a_verdict_in_flight_while_weights_are_loaded_is_none(two_programs):
         await board.put([event(EventKind.COMMIT), event(EventKind.JUDGE)])
         await board.send(image(second, shape, model_hash=1)[16:])
         assert (await board.verdict())[0] == 0
-        assert board.status == ["weights_valid"]
+        assert board.status == ["valid"]
 
     Board(Judge(shape=shape, program=first, model_hash=1), case)
 
@@ -234,13 +234,13 @@ def test_a_verdict_is_none_if_the_weights_change_before_it_is_ready(two_programs
         words = image(second, shape, model_hash=1)
         await board.send(words[:8])
         # The third word, after which weights are not valid, is half in when the frame is judged.
-        ctx.set(judge.words.payload, int.from_bytes(words[8:12], "little"))
-        ctx.set(judge.words.valid, 1)
+        ctx.set(judge.weights.words.payload, int.from_bytes(words[8:12], "little"))
+        ctx.set(judge.weights.words.valid, 1)
         await ctx.tick().repeat(24)
         await board.put([event(EventKind.JUDGE)])
-        assert board.status == ["weights_valid", "loading"]
+        assert board.status == ["valid", "loading"]
         await ctx.tick().repeat(8)
-        ctx.set(judge.words.valid, 0)
+        ctx.set(judge.weights.words.valid, 0)
         assert board.status == ["loading"]
         assert not ctx.get(judge.verdicts.valid)
         assert (await board.verdict())[0] == 0

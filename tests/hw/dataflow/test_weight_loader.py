@@ -11,7 +11,7 @@ from hw.dataflow.weight_loader import WeightLoader
 from models.program.image import bank_rows, image
 
 RESET = object()
-STATUS = ("weights_valid", "loading", "refused_shape", "refused_crc")
+STATUS = ("valid", "loading", "refused_shape", "refused_crc")
 
 
 def run(loader, pieces):
@@ -22,28 +22,28 @@ def run(loader, pieces):
     async def bench(ctx):
         for piece in pieces:
             if piece is None:
-                ctx.set(loader.abandon, 1)
+                ctx.set(loader.weights.abandon, 1)
                 await ctx.tick()
-                ctx.set(loader.abandon, 0)
+                ctx.set(loader.weights.abandon, 0)
             if piece is RESET:
                 ctx.set(reset, 1)
                 await ctx.tick()
                 ctx.set(reset, 0)
                 piece = b""
             for at in range(0, len(piece or b""), 4):
-                ctx.set(loader.words.payload, int.from_bytes(piece[at : at + 4], "little"))
-                ctx.set(loader.words.valid, 1)
+                ctx.set(loader.weights.words.payload, int.from_bytes(piece[at : at + 4], "little"))
+                ctx.set(loader.weights.words.valid, 1)
                 cycles = 1
-                while not ctx.get(loader.words.ready):
+                while not ctx.get(loader.weights.words.ready):
                     await ctx.tick()
                     cycles += 1
                 if ctx.get(loader.load.write):
                     written[ctx.get(loader.load.slice), ctx.get(loader.load.row)] = ctx.get(loader.load.data)
                 await ctx.tick()
-                ctx.set(loader.words.valid, 0)
+                ctx.set(loader.weights.words.valid, 0)
                 assert cycles <= WeightLoader.WORD_CYCLES + 1
             await ctx.tick().repeat(2)
-            status.append([name for name in STATUS if ctx.get(getattr(loader, name))])
+            status.append([name for name in STATUS if ctx.get(getattr(loader.weights, name))])
 
     simulator = Simulator(ResetInserter(reset)(loader))
     simulator.add_clock(1e-8)
@@ -61,7 +61,7 @@ def small(random_program):
 def test_the_rows_of_every_bank_arrive(small):
     program, shape = small
     status, written = run(WeightLoader(shape=shape), [image(program, shape, model_hash=2)])
-    assert status == [["weights_valid"]]
+    assert status == [["valid"]]
     first = 0
     for bank in shape.banks:
         for row, expected in enumerate(bank_rows(program, shape)[bank.name]):
@@ -78,7 +78,7 @@ def test_every_damaged_byte_is_noticed_and_the_next_image_heals_it(small):
     for at, one in zip((20, len(good) // 2, len(good) - 1), damaged, strict=True):
         one[at] ^= 0x10
     status, _ = run(WeightLoader(shape=shape, model_hash=1), [*map(bytes, damaged), good])
-    assert status == [["refused_crc"]] * 3 + [["weights_valid"]]
+    assert status == [["refused_crc"]] * 3 + [["valid"]]
 
 
 def test_another_shape_is_refused_and_changes_nothing(small):
@@ -88,7 +88,7 @@ def test_another_shape_is_refused_and_changes_nothing(small):
     other = bytes(other) + zlib.crc32(other).to_bytes(4, "little")
     loader = WeightLoader(shape=shape, model_hash=1)
     status, written = run(loader, [other, b"none", image(program, shape, model_hash=2)])
-    assert status == [["weights_valid", "refused_shape"]] * 2 + [["weights_valid"]]
+    assert status == [["valid", "refused_shape"]] * 2 + [["valid"]]
     assert len(written) == shape.payload_words
 
 
@@ -96,7 +96,7 @@ def test_a_cut_image_leaves_no_weights_and_can_be_abandoned(small):
     program, shape = small
     good = image(program, shape, model_hash=2)
     status, _ = run(WeightLoader(shape=shape, model_hash=1), [good[:8], good[8:40], None, good])
-    assert status == [["weights_valid", "loading"], ["loading"], [], ["weights_valid"]]
+    assert status == [["valid", "loading"], ["loading"], [], ["valid"]]
 
 
 def test_a_reset_forgets_an_unfinished_image_and_not_the_memories(small):
@@ -104,4 +104,4 @@ def test_a_reset_forgets_an_unfinished_image_and_not_the_memories(small):
     good = image(program, shape, model_hash=2)
     loader = WeightLoader(shape=shape, model_hash=1)
     status, _ = run(loader, [RESET, good[:40], RESET, good, RESET])
-    assert status == [["weights_valid"], ["loading"], [], ["weights_valid"], ["weights_valid"]]
+    assert status == [["valid"], ["loading"], [], ["valid"], ["valid"]]
