@@ -54,6 +54,7 @@ class Picture:
     paths: Sequence[Path]
     caption: str
     command: str
+    name: str = ""  #: of the file that `Report.write_pictures` makes of it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +120,7 @@ def add_picture(report: Report, picture: Picture) -> None:
     if found is None:
         report.missing(picture.caption, picture.command)
     else:
-        report.picture(found, f"{picture.caption} Made by: {picture.command}")
+        report.picture(found, f"{picture.caption} Made by: {picture.command}", name=picture.name)
 
 
 def add_confusion(report: Report, evaluation: Path, *, model: str, command: str) -> None:
@@ -138,7 +139,7 @@ def add_confusion(report: Report, evaluation: Path, *, model: str, command: str)
     rows, columns = np.flatnonzero(total.sum(axis=1)), np.flatnonzero(total.sum(axis=0))
     names = [attack.name.lower() for attack in Attack]
     drawn = matrix(total[np.ix_(rows, columns)], [names[r] for r in rows], [names[c] for c in columns])
-    report.figure(drawn, f"{caption} Made by: {command}")
+    report.figure(drawn, f"{caption} Made by: {command}", name=f"can_ids_{model}")
 
 
 def add_latency(report: Report, run: Path, *, command: str) -> None:
@@ -160,6 +161,7 @@ def add_latency(report: Report, run: Path, *, command: str) -> None:
         drawn,
         f"{caption} {len(cycles):,} frames at {content['clock_hz'] / 1e6:.4g} MHz, half of them within "
         f"{np.median(microseconds):.2f} us, all within {microseconds.max():.2f} us. Made by: {command}",
+        name="latency",
     )
 
 
@@ -176,6 +178,7 @@ def add_lane_use(report: Report, layers: Sequence[LayerUse], *, lanes: int, what
         bars(rows, most=1.0, x_label="multiply-accumulates a cycle over lanes"),
         f"Lane use of {what}: {whole:.1%} over {total:,} cycles a frame. The {len(drawn)} of {len(layers)} "
         f"layers that take most of them ({sum(one.cycles for one in drawn) / total:.0%}), longest first.",
+        name="lane_use",
     )
 
 
@@ -200,4 +203,5 @@ def add_precision(report: Report, judged: Path, *, command: str) -> None:
         bars(rows, most=100.0, x_label="average precision, %"),
         f"{caption} mAP {one['voc07']:.2f} on {content['count']:,} pictures of {content['pictures']}, "
         f"{content['side']}x{content['side']}. Made by: {command}",
+        name="precision",
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["BLUE", "RED", "bars", "curves", "histogram", "matrix", "timeline"]
+__all__ = ["BLUE", "RED", "bars", "curves", "histogram", "matrix", "standalone", "timeline"]
 
 WIDTH, HEIGHT = 640, 260
 LEFT, RIGHT, TOP, BOTTOM = 64, 12, 14, 46
@@ -24,6 +24,13 @@ def _svg(width: float, height: float, parts: Sequence[str]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" '
         f'width="{width:.0f}" height="{height:.0f}">{"".join(parts)}</svg>'
     )
+
+
+def standalone(svg: str) -> str:
+    """The same plot for a file of its own: with a ground and a font, which a page would give it."""
+    opening, rest = svg.split(">", 1)
+    style = "<style>text { font: 12px system-ui, sans-serif; fill: #1d2733; }</style>"
+    return f'{opening}>{style}<rect width="100%" height="100%" fill="#fff"/>{rest}\n'
 
 
 def _axes(x_label: str, y_label: str, y_most: float, x_ticks: Sequence[tuple[float, str]]) -> list[str]:

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from host.plots import standalone
+
 __all__ = ["Mark", "Report"]
 
 STYLE = """
@@ -56,6 +58,7 @@ class Report:
         self._contents = contents  #: whether a list of the sections stands at the top
         self._parts: list[str] = []
         self._sections: list[tuple[str, str]] = []
+        self._named: dict[str, bytes] = {}
 
     def heading(self, text: str) -> None:
         anchor = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") + f"-{len(self._sections)}"
@@ -87,14 +90,18 @@ class Report:
             + f"<tbody>{body}</tbody></table></div>"
         )
 
-    def figure(self, svg: str, caption: str) -> None:
-        """A plot as SVG text, as `host.plots` makes them."""
+    def figure(self, svg: str, caption: str, *, name: str = "") -> None:
+        """A plot as SVG text, as `host.plots` makes them; with a `name`, `write_pictures` writes it too."""
+        if name:
+            self._named[f"{name}.svg"] = standalone(svg).encode()
         label = html.escape(caption)
         labelled = svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
         self._parts.append(f"<figure>{labelled}<figcaption>{label}</figcaption></figure>")
 
-    def picture(self, path: Path, caption: str) -> None:
+    def picture(self, path: Path, caption: str, *, name: str = "") -> None:
         """A file of a picture, taken into the page."""
+        if name:
+            self._named[f"{name}{path.suffix}"] = path.read_bytes()
         kind, content = KINDS[path.suffix], base64.b64encode(path.read_bytes()).decode()
         label = html.escape(caption)
         self._parts.append(
@@ -126,6 +133,14 @@ class Report:
         partial.write_text(self.page(), encoding="utf-8")
         partial.replace(path)
         return path
+
+    def write_pictures(self, folder: Path) -> list[Path]:
+        """The figures that have a name, a file each; a file that is the same already stays untouched."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in self._named.items():
+            if not (folder / name).is_file() or (folder / name).read_bytes() != content:
+                (folder / name).write_bytes(content)
+        return [folder / name for name in self._named]
 
 
 def _cells(row: Sequence[object], words: int) -> Iterator[str]:

@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from host.report import Report
 
 REPORT = "report.html"
-ENGINE, DETECTOR, SIDE = "z7020", "nano_two", 512
+ENGINE, SIDE = "z7020", 512
 EVALUATE_CAN = "colonnade evaluate can_ids"
-DETECT = "colonnade detect --source FOLDER --board sim"
+TIMELINE = "build/reports/detect_timeline.svg"
+DETECT = f"colonnade detect --source generated:count=100 --board model --timeline {TIMELINE}"
+#: In the public domain (James S. Davis, US Navy), and there wherever matplotlib is.
+PORTRAIT = "grace_hopper.jpg"
 
 
 def command(
@@ -26,16 +29,25 @@ def command(
     compiling: bool = typer.Option(
         True, "--compile/--no-compile", help="Compile the detector for lane use and roofline."
     ),
+    pictures: Path | None = typer.Option(None, help="Also write the plots into this folder, a file each."),
 ) -> None:
     """Write one self-contained page: figures beside goals and peers, plots, and what makes what is missing.
 
     Example: `colonnade report --out report.html`
     """
-    typer.echo(f"report: {write_report(out, compiling=compiling)}")
+    report = gather(compiling=compiling)
+    for path in report.write_pictures(pictures) if pictures else ():
+        typer.echo(f"picture: {path}")
+    typer.echo(f"report: {report.write(out or figures.REPORTS / REPORT)}")
 
 
 def write_report(out: Path | None = None, *, compiling: bool = True) -> Path:
     """The path of the page."""
+    return gather(compiling=compiling).write(out or figures.REPORTS / REPORT)
+
+
+def gather(*, compiling: bool = True) -> Report:
+    """Everything that there is, and a word on what is missing."""
     from host import overview
     from host.report import Report
 
@@ -48,7 +60,7 @@ def write_report(out: Path | None = None, *, compiling: bool = True) -> Path:
     _add_detection(report, compiling=compiling)
     report.heading("Every figure")
     overview.add_every_figure(report, merged)
-    return report.write(out or figures.REPORTS / REPORT)
+    return report
 
 
 def _recorded() -> list[dict]:
@@ -84,22 +96,30 @@ def _add_intrusion(report: Report) -> None:
 
 
 def _add_detection(report: Report, *, compiling: bool) -> None:
-    from host.overview import Picture, add_lane_use, add_picture, add_precision
-    from models.detector.zoo import ZOO
+    from host.overview import Picture, add_picture, add_precision
+    from models.detector.zoo import ZOO, detector_names
 
-    stem = f"detector_{DETECTOR}"
+    name = detector_names()[-1]  # the best stands last
+    stem = f"detector_{name}"
     report.heading("Object detection")
+    if compiling:
+        report.picture(
+            _portrait(name),
+            f"What detector {name} sees in a portrait of Grace Hopper (James S. Davis, US Navy, public "
+            f"domain), by the integer program at {SIDE}x{SIDE}.",
+            name="detection",
+        )
     add_precision(
         report,
         figures.REPORTS / "detector" / f"{stem}.json",
-        command=f"colonnade evaluate detector --model {DETECTOR}",
+        command=f"colonnade evaluate detector --model {name}",
     )
     add_picture(
         report,
         Picture(
             paths=[ZOO / f"{stem}_curve.png"],
             caption="Learning curve of the detector that ships.",
-            command=f"colonnade train detector --model {DETECTOR}",
+            command=f"colonnade train detector --model {name}",
         ),
     )
     timelines = sorted(figures.REPORTS.glob("**/*timeline*.svg"))
@@ -109,12 +129,19 @@ def _add_detection(report: Report, *, compiling: bool) -> None:
             paths=timelines,
             caption="The pipeline at work: which frame each stage holds over time.",
             command=DETECT,
+            name="pipeline",
         ),
     )
+    _add_engine(report, name, compiling=compiling)
+
+
+def _add_engine(report: Report, name: str, *, compiling: bool) -> None:
+    from host.overview import Picture, add_lane_use, add_picture
+
     report.heading("Convolution engine")
-    what = f"{stem} at {SIDE}x{SIDE} on the engine {ENGINE}, as the compiler foresees it"
+    what = f"detector_{name} at {SIDE}x{SIDE} on the engine {ENGINE}, as the compiler foresees it"
     try:
-        layers, lanes, roofline = _compiled() if compiling else ([], 1, Path())
+        layers, lanes, roofline = _compiled(name) if compiling else ([], 1, Path())
     except ValueError as error:
         report.text(f"{what}: {error}")
         return
@@ -127,12 +154,14 @@ def _add_detection(report: Report, *, compiling: bool) -> None:
         Picture(
             paths=[roofline],
             caption=f"Roofline of {what}: work a cycle over work a byte, a dot a layer.",
-            command=f"colonnade compile {stem}.onnx --engine {ENGINE} --roofline roofline.svg",
+            command=f"colonnade compile models/zoo/detector_{name}.onnx --size {SIDE} --engine {ENGINE} "
+            "--roofline roofline.svg",
+            name="roofline",
         ),
     )
 
 
-def _compiled() -> tuple[list[LayerUse], int, Path]:
+def _compiled(name: str) -> tuple[list[LayerUse], int, Path]:
     """What the compiler foresees; kept by the hashes of the model and of the engine."""
     from host.overview import LayerUse
     from hw.tile import listing
@@ -142,7 +171,7 @@ def _compiled() -> tuple[list[LayerUse], int, Path]:
     from models.detector.zoo import load_detector
 
     engine = preset(ENGINE)
-    program = resized(load_detector(DETECTOR).program, (SIDE, SIDE))
+    program = resized(load_detector(name).program, (SIDE, SIDE))
     folder = figures.REPORTS / "tile" / f"{program.digest[:12]}_{engine.target_hash}"
     kept, roofline = folder / "layers.json", folder / "roofline.svg"
     if not kept.is_file():
@@ -154,3 +183,26 @@ def _compiled() -> tuple[list[LayerUse], int, Path]:
         partial.write_text(json.dumps(rows))
         partial.replace(kept)
     return [LayerUse(**row) for row in json.loads(kept.read_text())], engine.lanes, roofline
+
+
+def _portrait(name: str) -> Path:
+    """Boxes drawn into the portrait; kept by the hash of the model."""
+    import cv2
+    from matplotlib.cbook import get_sample_data
+
+    from host.detect.drawing import draw
+    from models.detector.boxes import detect, letterbox, sorted_pixels
+    from models.detector.zoo import load_detector
+
+    detector = load_detector(name)
+    path = figures.REPORTS / "detector" / f"portrait_{detector.program.digest[:12]}_{SIDE}.jpg"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture = cv2.imread(str(get_sample_data(PORTRAIT, asfileobj=False)))
+        canvas, placement = letterbox(picture, (SIDE, SIDE))
+        maps = detector.runner((SIDE, SIDE))(sorted_pixels(canvas)[None])
+        found = detect(tuple(one[0] for one in maps), placement, picture.shape[:2])
+        partial = path.with_suffix(".partial.jpg")
+        cv2.imwrite(str(partial), draw(picture, found, detector.classes), [cv2.IMWRITE_JPEG_QUALITY, 88])
+        partial.replace(path)
+    return path

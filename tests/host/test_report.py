@@ -190,3 +190,21 @@ def test_a_timeline_counts_each_series():
     assert set(heights[1]) == {base}
     assert {"all", "none", "3"} <= set(texts(svg))
     assert timeline(np.array([np.nan]), [("x", np.array([True]), "#000000")], y_label="y").startswith("<svg")
+
+
+def test_named_plots_are_files_that_need_no_page(tmp_path):
+    picture = tmp_path / "p.png"
+    picture.write_bytes(b"png")
+    report = Report("r")
+    report.figure(matrix(np.array([[3]]), ["a"], ["b"]), "c", name="one")
+    report.figure(matrix(np.array([[4]]), ["a"], ["b"]), "c")
+    report.picture(picture, "c", name="two")
+    written = report.write_pictures(tmp_path / "out")
+    assert [path.name for path in written] == ["one.svg", "two.png"]
+    assert sorted((tmp_path / "out").iterdir()) == sorted(written)
+    root = ElementTree.fromstring(written[0].read_text())
+    assert {"a", "b", "3"} <= {e.text for e in root.iter() if e.tag.endswith("text")}
+    assert next(e for e in root.iter() if e.tag.endswith("rect")).get("fill") == "#fff"
+    before = written[0].stat().st_mtime_ns
+    report.write_pictures(tmp_path / "out")
+    assert written[0].stat().st_mtime_ns == before

@@ -40,7 +40,8 @@ def test_what_was_measured_since_takes_the_place_of_what_is_committed(empty):
 def test_the_layers_of_the_detector_are_drawn_and_kept_for_the_next_time(empty, monkeypatch):
     monkeypatch.setattr(report, "SIDE", 64)
     page = report.write_report(empty / "r.html").read_text()
-    assert "Lane use of detector_nano_two at 64x64 on the engine z7020" in page
+    assert re.search("Lane use of detector_[a-z_]+ at 64x64 on the engine z7020", page)
+    assert "data:image/jpeg;base64," in page
     assert "Roofline of" in page
     (kept,) = figures.REPORTS.glob("tile/*/layers.json")
     layers = json.loads(kept.read_text())
@@ -50,10 +51,20 @@ def test_the_layers_of_the_detector_are_drawn_and_kept_for_the_next_time(empty, 
 
 
 def test_an_engine_that_refuses_the_detector_does_not_cost_the_rest_of_the_report(empty, monkeypatch):
-    def refuse():
+    def refuse(_name):
         raise ValueError("layer 'stem' does not fit")
 
     monkeypatch.setattr(report, "_compiled", refuse)
+    monkeypatch.setattr(report, "SIDE", 64)
     page = report.write_report(empty / "r.html").read_text()
     assert "layer &#x27;stem&#x27; does not fit" in page
     assert "Every figure" in page
+
+
+def test_the_plots_are_written_as_files_on_request(empty, monkeypatch):
+    monkeypatch.setattr(report, "SIDE", 64)
+    result = CliRunner().invoke(app, ["report", "--pictures", str(empty / "pictures")])
+    assert result.exit_code == 0, result.output
+    written = {path.name for path in (empty / "pictures").iterdir()}
+    assert {"detection.jpg", "lane_use.svg", "roofline.svg"} <= written
+    assert result.output.count("picture: ") == len(written)
