@@ -9,7 +9,10 @@ from sim.benches import runner
 from sim.benches.runner import Bench, discover
 
 #: `make sim` runs the benches at full length; here they are to notice a break, not to search for one.
-SHORT = {"lengths": 9, "seeds": 2, "accesses": 200, "copies": 3, "timed_bytes": 4096}
+SHORT = {
+    "lengths": 9, "seeds": 2, "accesses": 200, "copies": 3, "timed_bytes": 4096,
+    "loads": 25, "computes": 15, "stores": 8,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("bench", discover(), ids=lambda bench: bench.name)
