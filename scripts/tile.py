@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
 from rich.console import Console
 from rich.progress import track
 
-from scripts.figures import record
+from scripts.figures import REPORTS, record
+
+#: Preset, side and pictures: many small frames, and whole ones on the presets that have a goal.
+DETECTOR_RUNS = ["small:128:20", "z7020:512:2", "zu7ev:512:1"]
 
 
 def command(
@@ -17,14 +22,34 @@ def command(
         True, help="Measure lane use, traffic and the cost model on the detector-like stack."
     ),
     area: bool = typer.Option(False, help="Synthesise the engine for xc7 too (many minutes)."),
+    detector: str = typer.Option(
+        "", help="Run this detector of the zoo, or an .onnx file, on pictures instead of everything else."
+    ),
+    run: list[str] = typer.Option(
+        DETECTOR_RUNS, help="PRESET:SIDE:PICTURES of the detector; more than once."
+    ),
+    data: Path | None = typer.Option(None, help="The data folder, for its pictures."),
 ) -> None:
     """Run random layers and networks bit for bit, and measure a stack of 1.4 G multiply-accumulates.
 
-    Example: `colonnade tile --layers 50 --networks 10 --no-use`
+    Example: `colonnade tile --layers 50 --networks 10 --no-use`, or
+    `colonnade tile --detector nano_two --run small:128:20`
     """
     from sim.campaigns.tile import TileBench
 
     console = Console()
+    if detector:
+        _detector(console, detector, run, data)
+        return
+    if area:
+        from scripts.tile_area import measure_area
+
+        found = measure_area(engine)
+        for name, value in found.items():
+            console.print(f"{name:40} {value:.5g}")
+        console.print(f"written to {record('tile_area', found)}")
+    if not (layers or networks or use):
+        return
     figures: dict[str, float] = {"tile.layers": layers, "tile.networks": networks}
     failed = []
     with TileBench() as bench:
@@ -44,26 +69,26 @@ def command(
             "tile.stack_cycles": result.cycles,
             "tile.stack_mismatches": result.mismatches,
         }
-    if area:
-        from hw.overlay.tile import TileOverlay
-        from hw.resources import area as synthesise
-
-        overlay = TileOverlay(preset=engine, technology="xc7")
-        size, lanes = synthesise(overlay, timeout_s=7200), overlay.preset.lanes
-        peak = 0.2 * lanes / (size.lut / 1000)
-        figures |= {
-            "tile.lut": size.lut,
-            "tile.lut_per_lane": size.lut / lanes,
-            "tile.dsp": size.dsp,
-            "tile.ramb36": size.ramb36,
-            "tile.gops_per_klut_100mhz_peak": peak,
-        }
-        if use:
-            figures["tile.gops_per_klut_100mhz_effective"] = peak * figures["tile.lane_use"]
     for line in failed:
         console.print(f"mismatch: {line}")
     for name, value in figures.items():
         console.print(f"{name:40} {value:.5g}")
     console.print(f"written to {record('tile', figures)}")
     if failed or figures.get("tile.stack_mismatches"):
+        raise typer.Exit(1)
+
+
+def _detector(console: Console, name: str, runs: list[str], data: Path | None) -> None:
+    from models.program import ProgramError
+    from scripts.tile_detector import measure_detector
+
+    try:
+        figures, wrong = measure_detector(console, name=name, runs=runs, folder=REPORTS, data=data)
+    except (ProgramError, ValueError, FileNotFoundError) as error:
+        console.print(str(error), style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(2) from None
+    for figure, value in figures.items():
+        console.print(f"{figure:40} {value:.5g}")
+    console.print(f"written to {record('tile_detector', figures)}")
+    if wrong:
         raise typer.Exit(1)

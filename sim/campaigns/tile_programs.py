@@ -1,0 +1,216 @@
+"""Random programs that the tile engine's smallest preset takes: every operation, odd sizes, branches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from models.program import Output, Program, Quantiser, ops
+from models.program.ops import Op
+
+__all__ = ["Choices", "random_layer", "random_network"]
+
+#: Words of the weight memory of `sim` less the biases: taps, blocks of 8 channels and digits multiply to it.
+WEIGHT_WORDS = 511
+LANES = 8
+DIGITS_MOST = 4
+
+
+class Choices(Protocol):
+    """What of numpy's Generator is used, so that a property test can choose and shrink in its place."""
+
+    def integers(self, low: int, high: int | None = None, size: Any = None) -> Any: ...
+    def choice(self, values: Any, size: Any = None) -> Any: ...
+    def random(self) -> float: ...
+
+
+class _Drawing:
+    """Appends random operations that are legal."""
+
+    def __init__(self, rng: Choices, *, shape: tuple[int, ...]):
+        self.rng = rng
+        self.ops: list[Op] = []
+        self.quantiser = Quantiser(bits=8, signed=bool(rng.integers(2)))
+        self.shape = shape
+        self.shapes: dict[str, tuple[int, ...]] = {"image": shape}
+
+    def _name(self, kind: str) -> str:
+        return f"{kind}{len(self.ops)}"
+
+    def weights(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Sums of one to four digits."""
+        total = np.zeros(shape, np.int64)
+        for _ in range(int(self.rng.choice([1, 1, 2, 2, 3, DIGITS_MOST]))):
+            total = 4 * total + self.rng.choice([0, 1, -1, 2, -2, 4, -4], shape)
+        return total
+
+    def conv(
+        self, source: str, *, outputs: int | None = None, kernel=None, stride=None, quantise: bool = True
+    ) -> str:
+        rng, (channels, height, width) = self.rng, self.shapes[source]
+        pads = _four(rng.integers(0, 3, 4))
+        if kernel is None:
+            kernel = self._kernel(channels, height + pads[0] + pads[2], width + pads[1] + pads[3])
+        stride = stride or (self._stride(), self._stride())
+        groups = 1
+        if rng.random() < 0.3:
+            groups = int(rng.choice([g for g in range(1, channels + 1) if channels % g == 0]))
+        outputs = outputs or int(rng.integers(1, 40))
+        outputs = -(-outputs // groups) * groups
+        name = self._name("conv")
+        self.ops.append(
+            ops.Convolution(
+                name=name, inputs=(source,), output=name,
+                weights=self.weights((outputs, channels // groups, *kernel)),
+                bias=rng.integers(-5000, 5000, outputs), groups=groups, stride=stride, padding=pads,
+            )
+        )  # fmt: skip
+        down = (height + pads[0] + pads[2] - kernel[0]) // stride[0] + 1
+        right = (width + pads[1] + pads[3] - kernel[1]) // stride[1] + 1
+        self.shapes[name] = (outputs, down, right)
+        return self.requantise(name) if quantise else name
+
+    def _kernel(self, channels: int, height: int, width: int) -> tuple[int, int]:
+        most = WEIGHT_WORDS // (DIGITS_MOST * -(-channels // LANES))
+        size = int(self.rng.choice([1, 3, 5, 5, 7]))
+        down = int(self.rng.integers(1, min(size, height, most) + 1))
+        return down, int(self.rng.integers(1, min(size, width, most // down) + 1))
+
+    def _stride(self) -> int:
+        return int(self.rng.choice([1, 1, 2, 3]))
+
+    def dense(self, source: str, *, quantise: bool) -> str:
+        features = int(np.prod(self.shapes[source]))
+        outputs, name = int(self.rng.integers(1, 40)), self._name("dense")
+        weights, bias = self.weights((outputs, features)), self.rng.integers(-5000, 5000, outputs)
+        self.ops.append(ops.Dense(name=name, inputs=(source,), output=name, weights=weights, bias=bias))
+        self.shapes[name] = (outputs,)
+        return self.requantise(name) if quantise else name
+
+    def requantise(self, source: str, *, most: int = 14) -> str:
+        rng, shape = self.rng, self.shapes[source]
+        name = self._name("quant")
+        signed = bool(rng.integers(2))
+        self.ops.append(
+            ops.Requantise(
+                name=name, inputs=(source,), output=name, bias=rng.integers(-1000, 1000, shape[0]),
+                shift=rng.integers(0, most, shape[0]),
+                minimum=-128 if signed else 0, maximum=127 if signed else 255,
+            )
+        )  # fmt: skip
+        self.shapes[name] = shape
+        return name
+
+    def pool(self, source: str) -> str:
+        rng, (channels, height, width) = self.rng, self.shapes[source]
+        kernel = (int(rng.integers(1, min(4, height) + 1)), int(rng.integers(1, min(4, width) + 1)))
+        pads = _four([int(rng.integers(0, size)) for size in kernel * 2])
+        stride = (int(rng.integers(1, 3)), int(rng.integers(1, 3)))
+        name = self._name("pool")
+        self.ops.append(
+            ops.MaxPool(name=name, inputs=(source,), output=name, kernel=kernel, stride=stride, padding=pads)
+        )
+        self.shapes[name] = (
+            channels,
+            (height + pads[0] + pads[2] - kernel[0]) // stride[0] + 1,
+            (width + pads[1] + pads[3] - kernel[1]) // stride[1] + 1,
+        )
+        return name
+
+    def add(self, first: str, second: str) -> str:
+        name = self._name("add")
+        self.ops.append(ops.Add(name=name, inputs=(first, second), output=name))
+        self.shapes[name] = self.shapes[first]
+        return self.requantise(name, most=3)
+
+    def concat(self, *sources: str) -> str:
+        name = self._name("cat")
+        self.ops.append(ops.Concat(name=name, inputs=sources, output=name))
+        channels = sum(self.shapes[source][0] for source in sources)
+        self.shapes[name] = (channels, *self.shapes[sources[0]][1:])
+        return name
+
+    def up(self, source: str) -> str:
+        name = self._name("up")
+        self.ops.append(ops.Upsample(name=name, inputs=(source,), output=name, factor=(2, 2)))
+        channels, height, width = self.shapes[source]
+        self.shapes[name] = (channels, 2 * height, 2 * width)
+        return name
+
+    def same_size(self, source: str, outputs: int | None) -> str:
+        """A 1x1 convolution that keeps the size."""
+        channels, height, width = self.shapes[source]
+        outputs, name = outputs or int(self.rng.integers(1, 20)), self._name("side")
+        self.ops.append(
+            ops.Convolution(
+                name=name, inputs=(source,), output=name, weights=self.weights((outputs, channels, 1, 1)),
+                bias=self.rng.integers(-500, 500, outputs),
+            )
+        )  # fmt: skip
+        self.shapes[name] = (outputs, height, width)
+        return self.requantise(name)
+
+    def program(self, *outputs: str) -> Program:
+        return Program(
+            name="random", input="image", input_shape=self.shape, quantiser=self.quantiser,
+            ops=tuple(self.ops),
+            outputs=tuple(Output(tensor=name, shape=self.shapes[name]) for name in outputs),
+        )  # fmt: skip
+
+
+def _four(values: Sequence[Any]) -> tuple[int, int, int, int]:
+    top, left, bottom, right = (int(value) for value in values)
+    return top, left, bottom, right
+
+
+def _map_shape(rng: Choices, *, channels: int, side: int) -> tuple[int, int, int]:
+    """Mostly small; sometimes so wide that it is cut into strips."""
+    if rng.random() < 0.2:
+        return int(rng.integers(1, 20)), int(rng.integers(1, 6)), int(rng.integers(60, 200))
+    return int(rng.integers(1, channels)), int(rng.integers(1, side)), int(rng.integers(1, side))
+
+
+def random_layer(rng: Choices) -> Program:
+    """One operation of any kind."""
+    kind = rng.choice(["conv", "conv", "conv", "conv", "raw", "pool", "dense", "quant"])
+    if kind == "dense":
+        flat = rng.random() < 0.5
+        shape = (
+            (int(rng.integers(1, 200)),)
+            if flat
+            else (int(rng.integers(1, 20)), int(rng.integers(1, 6)), int(rng.integers(1, 6)))
+        )
+        draw = _Drawing(rng, shape=shape)
+        return draw.program(draw.dense("image", quantise=bool(rng.integers(2))))
+    draw = _Drawing(rng, shape=_map_shape(rng, channels=40, side=24))
+    if kind == "pool":
+        return draw.program(draw.pool("image"))
+    if kind == "quant":
+        return draw.program(draw.requantise("image", most=4))
+    return draw.program(draw.conv("image", quantise=kind == "conv"))
+
+
+def random_network(rng: Choices) -> Program:
+    """Several layers with branches that are added or concatenated, doubled maps, and one or two outputs."""
+    draw = _Drawing(rng, shape=_map_shape(rng, channels=20, side=14))
+    at = draw.conv("image")
+    outputs = []
+    for _ in range(int(rng.integers(1, 4))):
+        kind = rng.choice(["conv", "pool", "add", "cat", "up"])
+        channels, height, width = draw.shapes[at]
+        if kind == "pool":
+            at = draw.pool(at)
+        elif kind == "up" and height * width < 150:
+            at = draw.conv(draw.up(at))
+        elif kind == "add":
+            at = draw.add(draw.same_size(at, channels), at)
+        elif kind == "cat":
+            at = draw.conv(draw.concat(draw.same_size(at, None), at))
+        else:
+            at = draw.conv(at)
+        if rng.random() < 0.2:
+            outputs.append(at)
+    outputs.append(draw.conv(at, quantise=bool(rng.integers(2))))
+    return draw.program(*outputs)
