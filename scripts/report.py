@@ -201,7 +201,8 @@ def _portrait(name: str) -> Path:
         picture = cv2.imread(str(get_sample_data(PORTRAIT, asfileobj=False)))
         canvas, placement = letterbox(picture, (SIDE, SIDE))
         maps = detector.runner((SIDE, SIDE))(sorted_pixels(canvas)[None])
-        found = detect(tuple(one[0] for one in maps), placement, picture.shape[:2])
+        height, width = picture.shape[:2]
+        found = detect(tuple(one[0] for one in maps), placement, (height, width))
         partial = path.with_suffix(".partial.jpg")
         cv2.imwrite(str(partial), draw(picture, found, detector.classes), [cv2.IMWRITE_JPEG_QUALITY, 88])
         partial.replace(path)
