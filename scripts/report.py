@@ -14,6 +14,7 @@ from scripts import figures
 if TYPE_CHECKING:
     from host.overview import LayerUse
     from host.report import Report
+    from models.detector.zoo import Detector
 
 REPORT = "report.html"
 ENGINE, SIDE = "z7020", 512
@@ -171,18 +172,30 @@ def _compiled(name: str) -> tuple[list[LayerUse], int, Path]:
     from models.detector.zoo import load_detector
 
     engine = preset(ENGINE)
-    program = resized(load_detector(name).program, (SIDE, SIDE))
+    detector = load_detector(name)
+    program = resized(detector.program, (SIDE, SIDE))
     folder = figures.REPORTS / "tile" / f"{program.digest[:12]}_{engine.target_hash}"
     kept, roofline = folder / "layers.json", folder / "roofline.svg"
     if not kept.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         compiled = compile_program(program, engine)
         listing.roofline(compiled, roofline)
-        rows = [{"name": cost.name, "macs": cost.macs, "cycles": cost.cycles} for cost in compiled.costs]
+        called = _layer_names(detector)
+        rows = [
+            {"name": called.get(cost.name, cost.name), "macs": cost.macs, "cycles": cost.cycles}
+            for cost in compiled.costs
+        ]
         partial = kept.with_suffix(".partial")
         partial.write_text(json.dumps(rows))
         partial.replace(kept)
     return [LayerUse(**row) for row in json.loads(kept.read_text())], engine.lanes, roofline
+
+
+def _layer_names(detector: Detector) -> dict[str, str]:
+    """What the network's author calls each convolution, by the name that the export gave it."""
+    exported = [op.name for op in detector.program.ops if op.kind == "Convolution"]
+    named = detector.described.get("layers", [])
+    return dict(zip(exported, named, strict=True)) if len(named) == len(exported) else {}
 
 
 def _portrait(name: str) -> Path:
