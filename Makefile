@@ -98,4 +98,12 @@ test-bundle: setup  ## install a bundle into a fresh environment with a board's 
 	$(BUNDLE_CHECK)/bin/pip install --quiet --disable-pip-version-check --requirement requirements-pynq301.txt
 	$(BUNDLE_CHECK)/bin/python -I sim/campaigns/bundle.py build/bundles/colonnade-*-ZCU104-simulation-only.tar.gz
 
-.PHONY: help setup setup-train demo test figures sim prove verify soak test-pynq301 bench evaluate report boards bitstream resources bundle test-bundle
+# A Chromium and axe-core from npm, in build/ alone; `make test` skips the tests that need them where they are not.
+BROWSER_FILES := $(wildcard tests/host/live/browser/*)
+build/browser/chromium: $(BROWSER_FILES)
+	tests/host/live/browser/install.sh build/browser
+
+test-page: .venv/dev.stamp build/browser/chromium  ## open the live page in a real headless Chromium, fetched from npm
+	$(BIN)/python -m pytest tests/host/live/test_page.py
+
+.PHONY: help setup setup-train demo test figures sim prove verify soak test-pynq301 bench evaluate report boards bitstream resources bundle test-bundle test-page

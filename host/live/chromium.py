@@ -8,6 +8,7 @@ import os
 import queue
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -28,6 +29,14 @@ OPTIONS = (
     "--disable-component-update", "--disable-default-apps", "--disable-extensions", "--mute-audio",
     "--hide-scrollbars", "--metrics-recording-only", "--disable-features=Translate,OptimizationHints",
 )  # fmt: skip
+#: The browser wants its pipe at descriptors 3 and 4, which may be taken by what is to be moved there.
+LAUNCHER = """
+import fcntl, os, sys
+moved = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in sys.argv[1:3]]
+for number, at in zip(moved, (3, 4)):
+    os.dup2(number, at)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 PATIENCE_S = 30.0
 
 
@@ -65,12 +74,18 @@ class Browser:
         self._profile = tempfile.TemporaryDirectory(prefix="colonnade-browser-", ignore_cleanup_errors=True)
         child_reads, self._to = os.pipe()
         self._from, child_writes = os.pipe()
-        # The browser wants its pipe at descriptors 3 and 4.
-        redirect = f'exec "$0" "$@" 3<&{child_reads} 4>&{child_writes}'
         options = [*OPTIONS, *self._options, f"--user-data-dir={self._profile.name}", "about:blank"]
         try:
             self._process = subprocess.Popen(
-                ["/bin/sh", "-c", redirect, str(self._program), *options],
+                [
+                    sys.executable,
+                    "-c",
+                    LAUNCHER,
+                    str(child_reads),
+                    str(child_writes),
+                    str(self._program),
+                    *options,
+                ],
                 pass_fds=(child_reads, child_writes),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -124,6 +139,7 @@ class Browser:
         failure = self.ask("Page.navigate", url=url).get("errorText")
         if failure:
             raise BrowserError(f"{url} does not open: {failure}")
+        self.wait_for("location.href !== 'about:blank' && document.readyState === 'complete'")
 
     def evaluate(self, script: str) -> Any:
         """The value of an expression in the page, awaited where it is a promise."""
