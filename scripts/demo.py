@@ -12,9 +12,12 @@ import typer
 
 from scripts import evaluate, report, simulate
 
-DEMOS = Path(__file__).parents[1] / "host" / "demos"
-#: The overlays with a demo, in the order in which a newcomer should see them.
-ACTS = ("copy", "ids")
+ROOT = Path(__file__).parents[1]
+DEMOS = ROOT / "host" / "demos"
+#: Demos and their overlays, in the order in which a newcomer should see them.
+ACTS = {"copy": "copy", "ids": "ids", "detect": "tile"}
+#: Canvas of the detector on the simulated engine: a frame takes seconds.
+DETECTOR_SIZE = (64, 64)
 SCREEN_COLUMNS = 110
 
 
@@ -34,13 +37,13 @@ def command(
     console = Console()
     console.print(Rule("[bold]model[/bold]: an intrusion model in numpy, on generated traffic new to it"))
     evaluate.demonstrate(console)
-    for overlay in ACTS:
-        console.print(Rule(f"[bold]{overlay}[/bold]: Amaranth gateware in Verilator, behind the real pynq"))
+    for act, overlay in ACTS.items():
+        console.print(Rule(f"[bold]{act}[/bold]: Amaranth gateware in Verilator, behind the real pynq"))
         console.print("The first run compiles the simulator, for about half a minute.", style="dim")
         started = time.monotonic()
         simulate.command(
-            script=DEMOS / f"{overlay}.py",
-            arguments=[],
+            script=DEMOS / f"{act}.py",
+            arguments=[str(_detector_binary())] if act == "detect" else [],
             overlay=[overlay],
             flavour="zynqmp",
             latency=40,
@@ -52,6 +55,19 @@ def command(
         console.print(f"{time.monotonic() - started:.1f} s\n", style="dim")
     console.print(Rule("[bold]report[/bold]: everything that was measured, in one page"))
     console.print(f"report: {report.write_report()}", soft_wrap=True)
+
+
+def _detector_binary() -> Path:
+    """The detector of the zoo, compiled for the engine that is simulated."""
+    from hw.tile.compile import compile_program
+    from models.detector.cost import resized
+    from models.detector.zoo import detector_names, load_detector
+
+    program = resized(load_detector(detector_names()[-1]).program, DETECTOR_SIZE)
+    path = ROOT / "build" / "demo" / "detector.tile"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(compile_program(program, "sim").binary)
+    return path
 
 
 def _photograph(picture: Path) -> None:

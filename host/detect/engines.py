@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
 
 from models.detector.cost import resized
 from models.detector.zoo import Detector
-from models.program import Output
+from models.program import Output, Program, run
 
 __all__ = ["ComparedEngine", "Engine", "EngineFailure", "ModelEngine"]
 
@@ -48,16 +49,15 @@ class ModelEngine:
     """The integer program by compiled kernels: no board, bit for bit what the engine computes."""
 
     def __init__(self, detector: Detector, size: tuple[int, int], *, threads: int = 1):
-        from models.detector.executor import FastProgram
-
         program = resized(detector.program, size)
         self.size, self.outputs, self.slots = size, program.outputs, 1
-        self._run = FastProgram(program, threads=threads)
+        self._run, self._kernels = _kernels(program, threads)
         self._name, self._waiting = detector.name, deque[np.ndarray]()
 
     @property
     def facts(self) -> dict[str, str]:
-        return {"board": "none: the integer program on this processor", "model": self._name}
+        where = f"none: the integer program on this processor, by {self._kernels}"
+        return {"board": where, "model": self._name}
 
     def put(self, pixels: np.ndarray) -> None:
         self._waiting.append(pixels)
@@ -70,6 +70,16 @@ class ModelEngine:
 
     def close(self) -> None:
         self._waiting.clear()
+
+
+def _kernels(program: Program, threads: int) -> tuple[Callable[[np.ndarray], Sequence[np.ndarray]], str]:
+    """Compiled kernels, or numpy on boards that have no onnxruntime: slower, and the same integers."""
+    from models.detector.executor import FastProgram
+
+    try:
+        return FastProgram(program, threads=threads), "onnxruntime"
+    except ImportError:
+        return lambda pixels: run(program, pixels.astype(np.int64)), "numpy"
 
 
 class ComparedEngine:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
 
 import numpy as np
 from pynq import Overlay
@@ -21,8 +26,9 @@ __all__ = ["TileEngine"]
 class TileEngine:
     """Two frames are inside: while the engine computes one, the host packs the next.
 
-    pynq binds interrupts to the event loop that is current when the driver is made, so the loop comes first;
-    afterwards it runs in whichever thread takes the maps.
+    pynq binds interrupts to the event loop that is current where a driver is first made, and keeps that for
+    the life of the process. So all engines share one loop, and drivers are made in a thread where it is
+    current, as it could not be in a notebook; afterwards it runs in whichever thread takes the maps.
     """
 
     slots = 2
@@ -46,17 +52,11 @@ class TileEngine:
         self._running: int | None = None
         self._next = 0
         self._binary = binary
-        self._loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(self._loop)
         try:
-            self.tile: Tile = Overlay(bitstream or bitfile("tile")).tile
+            self.tile: Tile = _made_on_the_loop(lambda: Overlay(bitstream or bitfile("tile")).tile)
             self.tile.load(binary, frames=self.slots)
         except BinaryError as error:
-            self._close_loop()
             raise EngineFailure(str(error)) from error
-        except BaseException:
-            self._close_loop()
-            raise
 
     @property
     def facts(self) -> dict[str, str]:
@@ -78,7 +78,7 @@ class TileEngine:
             raise RuntimeError("no frame is inside; put() one first")
         self._running = None
         try:
-            maps = self._loop.run_until_complete(self.tile.finish_async(timeout_s=self._timeout_s))
+            maps = _loop().run_until_complete(self.tile.finish_async(timeout_s=self._timeout_s))
         except (AcceleratorError, TimeoutError) as error:
             raise EngineFailure(str(error)) from error
         if self._profile_every and self._frames % self._profile_every == 0:
@@ -96,13 +96,22 @@ class TileEngine:
         return self._profile
 
     def close(self) -> None:
-        try:
-            if self._running is not None:  # given up with a frame inside: its buffers are in use until then
-                self.tile.soft_reset()
-            self.tile.unload()
-        finally:
-            self._close_loop()
+        if self._running is not None:  # given up with a frame inside: its buffers are in use until then
+            self.tile.soft_reset()
+        self.tile.unload()
 
-    def _close_loop(self) -> None:
-        asyncio.set_event_loop(None)
-        self._loop.close()
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    atexit.register(loop.close)
+    return loop
+
+
+def _made_on_the_loop(make: Callable[[], Any]) -> Any:
+    def make_there() -> Any:
+        asyncio.set_event_loop(_loop())
+        return make()
+
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(make_there).result()

@@ -213,3 +213,27 @@ def test_a_board_is_the_one_that_this_runs_on(monkeypatch):
     assert board_preset("pynq") == board_preset("zcu104") == ("ZCU104", "zu7ev")
     with pytest.raises(ValueError, match=r"run this on the Pynq-Z2 itself: it is a ZCU104; .*--preset z7020"):
         board_preset("pynq-z2")
+
+
+def blocks_of_the_docs() -> list[str]:
+    return (ROOT / "docs" / "detect.md").read_text().split("```")[1::2]
+
+
+def test_the_commands_of_the_docs_work_one_after_the_other(run):
+    commands = [line.split() for line in blocks_of_the_docs()[0].split("\n") if line]
+    assert len(commands) == 6
+    for program, verb, *arguments in commands:
+        assert (program, verb) == ("colonnade", "detect")
+        result = run(*arguments)
+        assert result.exit_code == 0, (arguments, result.output)
+    assert len(rows()) == 20
+    assert Path("timeline.svg").exists()
+    assert 0 < len(rows("seen.jsonl")) <= 20
+
+
+def test_the_program_of_the_docs_works(capsys):
+    (program,) = (
+        block.removeprefix("python") for block in blocks_of_the_docs() if block.startswith("python")
+    )
+    exec(compile(program, "docs/detect.md", "exec"), {})
+    assert len(capsys.readouterr().out.splitlines()) == 6
