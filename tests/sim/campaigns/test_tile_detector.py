@@ -62,12 +62,8 @@ def test_every_layer_is_accounted_for(pictures):
     run = run_detector(network(), "sim", pictures)
     assert (run.pictures, run.elements, run.mismatches) == (2, 2 * 7 * 8 * 8, 0)
     kinds = {layer.name: layer.kind for layer in run.layers}
-    assert {kinds[name] for name in ("stem", "join", "depth", "pool")} == {
-        "dense",
-        "add",
-        "depthwise",
-        "pool",
-    }
+    names = ("stem", "depth", "join", "pool")
+    assert [kinds[name] for name in names] == ["dense", "depthwise", "add", "pool"]
     stem = run.layers[0]
     # Weights up to 9 take two digits; 12 input channels take two blocks of 8, 16 outputs two; a pixel lane
     # walks half of the 64 places.
@@ -77,7 +73,8 @@ def test_every_layer_is_accounted_for(pictures):
     assert run.cycles == sum(layer.cycles for layer in run.layers)
     assert sum(run.share(kind) for kind in set(kinds.values())) == pytest.approx(1)
     assert run.frames_per_second(100) == 100e6 / run.cycles
-    assert stem.write_bytes == 16 * 64
+    # The last row leaves while the next layer is counted.
+    assert 16 * 64 - 8 * 8 <= stem.write_bytes <= 16 * 64
 
 
 def test_wrong_elements_are_counted(pictures, monkeypatch):
