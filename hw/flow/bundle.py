@@ -132,6 +132,8 @@ def _host_wheel() -> tuple[str, bytes]:
         "[project]",
     ]
     lines += [f"{key} = {json.dumps(value)}" for key, value in description.items()]
+    # Where `pynq get-notebooks` looks, which copies them to the board's Jupyter.
+    lines += ['[project.entry-points."pynq.notebooks"]', 'colonnade = "host.notebooks"']
     lines += ["[tool.setuptools.packages.find]", f"include = {json.dumps([f'{p}*' for p in PACKAGES])}"]
     lines += [
         "[tool.setuptools.package-data]",

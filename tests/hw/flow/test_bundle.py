@@ -1,6 +1,7 @@
 """The archive for a board, and its installer with a stand-in for the board's Python."""
 
 import hashlib
+import io
 import os
 import subprocess
 import tarfile
@@ -53,6 +54,16 @@ def test_the_wheel_holds_host_and_models_alone(wheel, tmp_path):
     names = zipfile.ZipFile(path).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"host", "models"}
     assert {"host/demos/copy.py", "models/zoo/can_ids_ours.onnx"} <= set(names)
+
+
+def test_the_notebooks_are_where_pynq_get_notebooks_looks(wheel):
+    with zipfile.ZipFile(io.BytesIO(wheel[1])) as archive:
+        names = archive.namelist()
+        (entries,) = (archive.read(name).decode() for name in names if name.endswith("entry_points.txt"))
+    assert "[pynq.notebooks]\ncolonnade = host.notebooks" in entries
+    committed = {path.name for path in (bundle_module.ROOT / "host" / "notebooks").glob("*.ipynb")}
+    assert committed
+    assert {name.removeprefix("host/notebooks/") for name in names if name.endswith(".ipynb")} == committed
 
 
 def test_what_is_built_is_packed_and_summed(built, tmp_path):
