@@ -463,7 +463,7 @@ class _Scheduler:
 
     def _predict(self, waits: list[int], stores_after: list[int], *, latency: int = 40) -> None:
         """Cycles of each layer: three units in turn, each as slow as the beats it moves."""
-        start_up, pipe = latency + 30, 24
+        start_up, pipe = latency + 30, 13
         load_ends, compute_ends, store_ends = [0], [0], [0]
         issued, t_load, t_compute, t_store, closed = 0, start_up, 0, 0, 0
         store_count = [0, *stores_after]
