@@ -37,7 +37,8 @@ class Feed:
             raise self.failure
 
     def join(self, timeout_s: float | None = None) -> None:
-        self._thread.join(timeout_s)
+        if self._thread.ident is not None:  # else it never began: another feed could not
+            self._thread.join(timeout_s)
 
     @property
     def running(self) -> bool:

@@ -194,3 +194,9 @@ def test_a_source_without_pictures_is_not_opened_for_ever():
 
     assert list(RepeatedPictures(reopen).frames()) == []
     assert len(opened) == 1
+
+
+def test_a_feed_that_never_began_has_nothing_to_wait_for():
+    feed = Feed("bus", lambda _: "", ended=lambda _: None)
+    feed.join()
+    assert not feed.running
