@@ -7,7 +7,7 @@ from amaranth.back import rtlil
 from amaranth.sim import Simulator
 
 from hw.arith import ternary_add
-from hw.arith.shift_lane import ShiftArray
+from hw.arith.shift_lane import ShiftArray, ShiftSum
 from hw.arith.ternary_add import TECHNOLOGIES, TernaryAdd
 from hw.resources import area, without_brackets
 
@@ -68,9 +68,10 @@ def test_instantiated_cells_do_as_the_behaviour(bits, tmp_path):
     assert proof.returncode == 0, proof.stdout + proof.stderr
 
 
-def test_instantiated_products_do_as_the_behaviour(tmp_path):
-    units = [ShiftArray(pixels=1, channels=1, technology=each) for each in (None, "xc7")]
-    proof = differences(*units, tmp_path, cycles=2)
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_instantiated_sums_do_as_the_behaviour(channels, tmp_path):
+    units = [ShiftSum(channels, each) for each in (None, "xc7")]
+    proof = differences(*units, tmp_path, cycles=ShiftArray.latency(channels) + 1)
     assert proof.returncode == 0, proof.stdout + proof.stderr
 
 
