@@ -1,6 +1,7 @@
 """Every notebook, from its first cell to its last, on the simulated board; committed without outputs."""
 
 import itertools
+import json
 import re
 import subprocess
 import sys
@@ -62,3 +63,21 @@ def test_a_notebook_that_fails_says_which_cell(tmp_path):
     assert done.returncode == 1
     assert "broken.ipynb: code cell 3 of" in done.stderr
     assert "there is no CAN model 'nonsense'" in done.stderr
+
+
+def test_the_cell_for_a_jupyter_without_a_board_works_there(tmp_path):
+    """In a process of its own, since the board stays until the kernel ends."""
+    words = "".join(read_notebook(FOLDER / "intrusion_detection.ipynb")["cells"][0]["source"])
+    (line,) = re.findall(r"^from sim\.board import .*$", words, re.MULTILINE)
+    host = "from pynq import Overlay\nfrom host.copy import Copy\nfrom host.overlays import bitfile\n"
+    cells = [line.replace('"ids"', '"copy"'), f'{host}hex(Overlay(bitfile("copy")).copy.read_word("ID"))']
+    code = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
+    content = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}
+    content["cells"] = [code | {"source": [cell]} for cell in cells]
+    path = tmp_path / "play.ipynb"
+    path.write_text(json.dumps(content))
+    program = [sys.executable, "-m", "host.notebooks.execute", str(path), str(tmp_path / "out.ipynb")]
+    done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (output,) = read_notebook(tmp_path / "out.ipynb")["cells"][1]["outputs"]
+    assert output["data"]["text/plain"] == "'0x434f4c4e'"
