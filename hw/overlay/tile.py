@@ -24,6 +24,7 @@ LENGTH_BITS = 24
 class TileOverlay(Overlay):
     """START runs the CODE_LENGTH bytes of instructions at CODE on the arena at ARENA.
 
+    Both begin at a multiple of a bus beat's bytes, as pages do; address bits below are not looked at.
     `done` is raised once a job: when END was reached and everything is in memory, or when the engine halts at
     an illegal instruction or an address beyond ARENA_LENGTH. After such a halt BUSY stays until a soft reset.
     Bus errors are kept and the job goes on, with wrong data, to its end. With `technology`, adders are
