@@ -90,9 +90,7 @@ def same_boxes(one: FrameEvent, other: FrameEvent) -> bool:
 def at_full_size(console: Console, detector: Detector, folder: Path) -> None:
     """All stages in threads, what each takes, and a sheet of what was seen."""
     events, summary = through(ModelEngine(detector, (SIDE, SIDE)), PICTURES, detector, 0.4)
-    table = Table(
-        "stage", "p50 ms", "p99 ms", title=f"{len(events)} pictures at {SIDE}x{SIDE}, model {detector.name}"
-    )
+    table = Table("stage", "p50 ms", "p99 ms", title=f"{len(events)} at {SIDE}x{SIDE}")
     for name, stage in summary.stages.items():
         table.add_row(name, f"{stage.p50_ms:.2f}", f"{stage.p99_ms:.2f}")
     console.print(table)
