@@ -8,7 +8,7 @@ Publishing costs the same whether nobody reads or a hundred do.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 __all__ = ["Hub", "Reader", "event_bytes"]
 
@@ -34,13 +34,18 @@ class Hub:
         self.dropped = 0  #: events that readers were too slow for; told when they read on, or leave
 
     def listen(self, listener: Callable[[], None]) -> None:
-        """Have `listener` called, in the publisher's thread, after every event; it must return at once."""
+        """Have `listener` called, in the publisher's thread, after every publication; it must be quick."""
         self._listeners.append(listener)
 
     def publish(self, kind: str, data: str) -> None:
+        self.publish_together({kind: data})
+
+    def publish_together(self, events: Mapping[str, str]) -> None:
+        """Data by kind; readers are woken once for all of them."""
         with self._lock:
-            number = self._newest[kind][0] + 1 if kind in self._newest else 1
-            self._newest[kind] = number, event_bytes(kind, number, data)
+            for kind, data in events.items():
+                number = self._newest[kind][0] + 1 if kind in self._newest else 1
+                self._newest[kind] = number, event_bytes(kind, number, data)
         for listener in self._listeners:
             listener()
 

@@ -201,8 +201,9 @@ class _Client:
                 self._transport.abort()
             return
         self._idle_since = now
-        for block in self._reader.take():
-            self._transport.write(block)
+        blocks = self._reader.take()
+        if blocks:
+            self._transport.writelines(blocks)
 
     def close(self) -> None:
         self._reader.close()

@@ -79,18 +79,15 @@ class LiveView:
             "detector": self._detector.snapshot() if self._detector else None,
             "power": self._power.snapshot() if self._power else None,
         }
-        self._publish("state", state)
-        if self._detector is None:
-            return
-        layers, picture = self._detector.layers(), self._detector.picture()
-        if layers is not None:
-            self._publish("layers", layers)
-        if picture is not None:
-            picture["jpeg"] = base64.b64encode(picture["jpeg"]).decode()
-            self._publish("picture", picture)
+        told: dict[str, Any] = {"state": state}
+        if self._detector is not None:
+            told |= {"layers": self._detector.layers(), "picture": self._picture(self._detector)}
+        events = {kind: one for kind, one in told.items() if one is not None}
+        self._hub.publish_together({kind: _json(one) for kind, one in events.items()})
 
-    def _publish(self, kind: str, told: Mapping[str, Any]) -> None:
-        self._hub.publish(kind, json.dumps(told, separators=(",", ":"), allow_nan=False))
+    def _picture(self, detector: DetectorMonitor) -> dict[str, Any] | None:
+        picture = detector.picture()
+        return picture and picture | {"jpeg": base64.b64encode(picture["jpeg"]).decode()}
 
     def _run(self) -> None:
         """At a steady pace; a look that takes too long only delays the next one."""
@@ -101,3 +98,7 @@ class LiveView:
                 self._stopped.wait(max(0.02, self._look_s - (time.monotonic() - began)))
         except Exception as error:
             self._failed = error
+
+
+def _json(told: Mapping[str, Any]) -> str:
+    return json.dumps(told, separators=(",", ":"), allow_nan=False)
