@@ -272,9 +272,10 @@ def _measure(console: Console, wanted: _Wanted) -> int:
     from rich.progress import track
     from rich.table import Table
 
-    from host.detect.measuring import HOST_STAGES, stage_times
+    from host.detect.measuring import HOST_STAGES, packing_times, stage_times
     from host.detect.pipeline import Pipeline, Settings
     from host.detect.sources import open_source
+    from scripts.detect_engines import tile_binary
     from scripts.figures import record
 
     count = wanted.frames or 50
@@ -293,12 +294,19 @@ def _measure(console: Console, wanted: _Wanted) -> int:
         )
         summary = _run(console, pipeline, count)
         again.close()
+    stages = list(HOST_STAGES)
+    if wanted.preset or wanted.binary:
+        packing = packing_times(
+            tile_binary(wanted.detector, wanted.size, wanted.preset, wanted.binary), count=count
+        )
+        spent |= packing
+        stages += packing
     table = Table("stage, alone", "p50 ms", "p99 ms", title=f"{len(frames)} frames, one thread")
     for stage, values in spent.items():
         table.add_row(stage, f"{np.median(values):.3f}", f"{np.percentile(values, 99):.3f}")
     console.print(table)
     _report(console, summary)
-    figures = {f"detect.{stage}_ms": float(np.median(spent[stage])) for stage in HOST_STAGES}
+    figures = {f"detect.{stage}_ms": float(np.median(spent[stage])) for stage in stages}
     figures["detect.host_stage_ms_max"] = max(figures.values())
     if wanted.board == "model":
         figures["detect.model.fps"] = summary.fps

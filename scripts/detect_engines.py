@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from models.detector.zoo import Detector
     from sim.board import SimulatedBoard
 
-__all__ = ["BOARDS", "OpenedEngine", "SizeRefused", "board_preset", "open_engine", "size_of"]
+__all__ = ["BOARDS", "OpenedEngine", "SizeRefused", "board_preset", "open_engine", "size_of", "tile_binary"]
 
 #: Boards with an image of PYNQ, as that image names them, and the preset that their part takes.
 BOARDS = {"Pynq-Z2": "z7020", "Ultra96": "zu3eg", "KV260": "zu3eg", "ZCU104": "zu7ev"}
@@ -86,7 +86,7 @@ def open_engine(
             opened = OpenedEngine(ModelEngine(detector, size))
         else:
             name, own = ("sim", "sim") if kind == "sim" else board_preset(kind)
-            program = _binary(detector, size, preset or own, binary)
+            program = tile_binary(detector, size, preset or own, binary)
             opened = _on_tile(stack, name, program, detector, size, stalls, profile_every)
         if compare:
             opened = replace(opened, engine=ComparedEngine(opened.engine, ModelEngine(detector, size)))
@@ -149,7 +149,10 @@ def _on_tile(
     return OpenedEngine(engine, simulation, preset)
 
 
-def _binary(detector: Detector, size: tuple[int, int], preset: str, path: Path | None) -> TileBinary:
+def tile_binary(
+    detector: Detector, size: tuple[int, int], preset: str, path: Path | None = None
+) -> TileBinary:
+    """The network as a file has it, or compiled now."""
     from host.tile import TileBinary
 
     if path is not None:

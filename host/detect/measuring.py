@@ -12,9 +12,10 @@ from host.detect.drawing import draw
 from host.detect.engines import Engine
 from host.detect.frames import Captured
 from host.detect.preparing import sorted_planes
+from host.tile.binary import TileBinary
 from models.detector.boxes import letterbox
 
-__all__ = ["HOST_STAGES", "stage_times"]
+__all__ = ["HOST_STAGES", "packing_times", "stage_times"]
 
 #: The stages that a board's processor has; capture waits for a camera there, and record for whoever takes.
 HOST_STAGES = ("letterbox", "quantise", "decode", "suppress", "draw")
@@ -50,4 +51,21 @@ def stage_times(
         seen = timed("suppress", suppressed, found, placement, one.pixels.shape[:2])
         timed("draw", draw, one.pixels, seen, classes)
         report()
+    return {stage: np.array(values) for stage, values in spent.items()}
+
+
+def packing_times(binary: TileBinary, *, count: int) -> dict[str, np.ndarray]:
+    """Milliseconds for packing pixels for the engine and unpacking its maps; no board is needed."""
+    arena = np.zeros(binary.arena_bytes, np.uint8)
+    random = np.random.default_rng(0)
+    spent: dict[str, list[float]] = {"pack": [], "unpack": []}
+    for _ in range(count):
+        pixels = random.integers(0, 256, binary.header["input"]["tensor"], np.uint8)
+        moments = [time.perf_counter()]
+        binary.write_input(arena, pixels)
+        moments.append(time.perf_counter())
+        binary.read_outputs(arena)
+        moments.append(time.perf_counter())
+        for stage, seconds in zip(spent, np.diff(moments), strict=True):
+            spent[stage].append(1000 * float(seconds))
     return {stage: np.array(values) for stage, values in spent.items()}

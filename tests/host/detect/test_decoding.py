@@ -20,6 +20,15 @@ def crowded(rng, outputs, *, spread):
     return maps
 
 
+def sparse(rng, outputs):
+    """Few cells with anything, so that the improbable ones are among the boxes that are kept."""
+    maps = crowded(rng, outputs, spread=60)
+    for one in maps:
+        one[4][rng.random(one[4].shape) < 0.8] = -128
+        one[5:][rng.random(one[5:].shape) < 0.9] = -128
+    return maps
+
+
 def real(outputs, maps):
     return tuple(output.dequantise(one[None])[0] for output, one in zip(outputs, maps, strict=True))
 
@@ -42,6 +51,18 @@ def test_boxes_are_those_of_the_plain_decoder(outputs, least_score, spread):
         assert_same(found, expected)
         counts.append(len(found))
     assert max(counts) > 0
+
+
+@pytest.mark.parametrize("least_score", [0.005, 0.05, 0.3])
+def test_improbable_boxes_are_those_of_the_plain_decoder(outputs, least_score):
+    near = 0
+    for seed in range(20):
+        maps = sparse(np.random.default_rng(seed), outputs)
+        found = suppressed(Decoder(outputs, least_score=least_score).candidates(maps), PLACEMENT, SHAPE)
+        assert_same(found, detect(real(outputs, maps), PLACEMENT, SHAPE, least_score=least_score))
+        assert len(found) < 100
+        near += int((found.scores < least_score + 0.05).sum())
+    assert near > 5  # or the threshold was not tried
 
 
 def test_the_overlap_is_obeyed(outputs):

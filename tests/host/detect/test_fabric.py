@@ -9,6 +9,7 @@ import pytest
 from host.demos import detect as demo
 from host.detect.engines import ComparedEngine, EngineFailure, ModelEngine
 from host.detect.fabric import TileEngine
+from host.detect.measuring import packing_times
 from host.detect.pipeline import Pipeline
 from host.detect.sources import generated_source
 from host.tile import TileBinary
@@ -95,6 +96,12 @@ def test_a_binary_for_another_engine_is_refused(board, binary, detector):
     other = TileBinary({**binary.header, "target_hash": "0", "engine": "zu7ev"}, binary.code, binary.weights)
     with pytest.raises(EngineFailure, match="compiled for the engine 'zu7ev'"):
         TileEngine(other, resized(detector.program, SIZE).outputs)
+
+
+def test_packing_is_measured_without_a_board(binary):
+    spent = packing_times(binary, count=3)
+    assert set(spent) == {"pack", "unpack"}
+    assert all(len(values) == 3 and (values > 0).all() for values in spent.values())
 
 
 def test_facts_name_the_network_and_its_cost(engine, detector):
