@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from host.plots import bars, histogram, matrix
+from host.plots import BLUE, RED, bars, curves, histogram, matrix
 from host.report import Mark, Report
 from models.can_ids.frames import Attack
 
@@ -22,6 +22,7 @@ __all__ = [
     "LayerUse",
     "Picture",
     "add_confusion",
+    "add_course",
     "add_every_figure",
     "add_goals",
     "add_lane_use",
@@ -37,12 +38,13 @@ GROUPS = (
     ("CAN intrusion detection: the model", ("can_ids.",), "colonnade evaluate can_ids --exact"),
     ("CAN intrusion detection: the system", ("ids.",), "colonnade verify ids"),
     ("Object detection: the model", ("detector.",), "colonnade evaluate detector"),
-    ("Object detection: the system", ("detect.", "live."), "colonnade detect --help"),
+    ("Object detection: the system", ("detect.", "live."), "colonnade detect --measure"),
     ("Convolution engine", ("tile.",), "colonnade tile"),
     ("Buses, simulated board and proofs", ("copy.", "board.", "prove."), "make bench prove"),
     ("Area and bitstreams", ("resources.", "bitstream.", "area."), "colonnade resources"),
     ("Everything else", ("",), "make figures"),
 )
+ORANGE = "#9a5b00"
 #: Layers drawn one by one: those that take most of a frame.
 DRAWN_LAYERS = 24
 
@@ -163,6 +165,26 @@ def add_latency(report: Report, run: Path, *, command: str) -> None:
         f"{np.median(microseconds):.2f} us, all within {microseconds.max():.2f} us. Made by: {command}",
         name="latency",
     )
+
+
+def add_course(report: Report, run: Path, *, command: str) -> None:
+    """The demo's drive: what the attacker sent, and what the overlay made of it."""
+    caption = "The demo's drive, in stretches: attack frames sent, frames judged to be attacks, and alerts."
+    if not run.is_file():
+        report.missing(caption, command)
+        return
+    content = json.loads(run.read_text())
+    series = [
+        (title, content["seconds"], content[name], colour)
+        for title, name, colour in (
+            ("attack frames", "attacks", RED),
+            ("judged attacks", "named", BLUE),
+            ("alerts", "alerts", ORANGE),
+        )
+    ]
+    drawn = curves(series, x_label="seconds", y_label="frames in a stretch")
+    said = "An alert also needs a score of at least the model's threshold of one false alarm an hour."
+    report.figure(drawn, f"{caption} {said} Made by: {command}", name="can_ids_drive")
 
 
 def add_lane_use(report: Report, layers: Sequence[LayerUse], *, lanes: int, what: str) -> None:

@@ -70,14 +70,16 @@ def _recorded() -> list[dict]:
 
 
 def _add_intrusion(report: Report) -> None:
-    from host.overview import Picture, add_confusion, add_latency, add_picture
+    from host.overview import Picture, add_confusion, add_course, add_latency, add_picture
 
     folder, docs = figures.REPORTS / "can_ids", figures.ROOT / "docs"
     report.heading("CAN intrusion detection")
     add_confusion(
         report, folder / "evaluation.json", model="ours", command="colonnade evaluate can_ids --exact"
     )
-    add_latency(report, figures.REPORTS / "ids" / "demo.json", command="colonnade demo")
+    run = figures.REPORTS / "ids" / "demo.json"
+    add_course(report, run, command="colonnade demo")
+    add_latency(report, run, command="colonnade demo")
     add_picture(
         report,
         Picture(

@@ -19,7 +19,7 @@ from host.ids.fabric import FabricBoard
 from host.ids.pipeline import Summary, watch
 from host.ids.records import Verdicts
 from host.ids.sources import FramesSource, GeneratedSource, Source
-from host.ids.story import confusion, cycles_between, ids_report, write_times
+from host.ids.story import confusion, cycles_between, ids_report, write_course
 from host.power import Energy, measure_power
 from models.can_ids.evaluation import generated_captures
 from models.can_ids.zoo import CanModel, load_model, model_names
@@ -128,7 +128,7 @@ def main(report: Path = REPORT) -> None:
         worst_latency_cycles=worst_cycles,
     )
     console.print(f"report: {page.write(report)}", soft_wrap=True)
-    write_times(verdicts, clock_hz, report.parent / "ids" / "demo.json")
+    write_course(verdicts, clock_hz, report.parent / "ids" / "demo.json")
 
 
 if __name__ == "__main__":

@@ -16,10 +16,12 @@ from host.report import Report
 from models.can_ids.frames import Attack
 from models.can_ids.zoo import CanModel
 
-__all__ = ["confusion", "cycles_between", "ids_report", "write_times"]
+__all__ = ["confusion", "cycles_between", "ids_report", "write_course"]
 
 #: Verdicts of one job follow each other; between two jobs the overlay waits for the host.
 PAUSE_FACTOR = 4
+#: Stretches that a drive is divided into.
+COURSE_BINS = 160
 
 
 def confusion(model: CanModel, verdicts: Verdicts) -> tuple[np.ndarray, list[str]]:
@@ -40,10 +42,26 @@ def cycles_between(verdicts: Verdicts) -> np.ndarray:
     return steps[steps <= PAUSE_FACTOR * np.median(steps)] if len(steps) else steps
 
 
-def write_times(verdicts: Verdicts, clock_hz: float, path: Path) -> Path:
-    """How many frames took how many cycles, for `colonnade report`."""
+def write_course(verdicts: Verdicts, clock_hz: float, path: Path) -> Path:
+    """What `colonnade report` draws of a run: cycles between verdicts, and what was sent and seen when."""
     cycles, counts = np.unique(cycles_between(verdicts), return_counts=True)
-    content = {"clock_hz": clock_hz, "cycles": cycles.tolist(), "counts": counts.tolist()}
+    judged = verdicts[np.flatnonzero(verdicts.judged & np.isfinite(verdicts.frames.timestamp))]
+    seconds = judged.frames.timestamp
+    low, high = (seconds.min(), seconds.max()) if len(seconds) else (0.0, 1.0)
+    edges = np.linspace(low, high, COURSE_BINS + 1)
+    masks = {
+        "attacks": judged.frames.attack != Attack.BENIGN,
+        "named": judged.verdict != Attack.BENIGN,
+        "alerts": judged.alert,
+    }
+    course = {name: np.histogram(seconds[mask], edges)[0].tolist() for name, mask in masks.items()}
+    content = {
+        "clock_hz": clock_hz,
+        "cycles": cycles.tolist(),
+        "counts": counts.tolist(),
+        "seconds": ((edges[1:] + edges[:-1]) / 2).tolist(),
+        **course,
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.partial")
     partial.write_text(json.dumps(content) + "\n")

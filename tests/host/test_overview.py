@@ -83,6 +83,18 @@ def test_latency_is_in_microseconds_of_the_boards_clock(tmp_path):
     assert "4 frames at 100 MHz, half of them within 1.00 us, all within 3.00 us" in report.page()
 
 
+def test_the_course_of_a_drive_has_a_line_for_what_was_sent_and_two_for_what_was_said(tmp_path):
+    path = tmp_path / "demo.json"
+    course = {"seconds": [0.5, 1.5], "attacks": [0, 8], "named": [0, 4], "alerts": [0, 2]}
+    path.write_text(json.dumps(course))
+    report = Report("r")
+    overview.add_course(report, path, command="make it")
+    lines = re.findall(r'<polyline points="([^"]+)"', report.page())
+    heights = [[float(point.split(",")[1]) for point in line.split()] for line in lines]
+    rises = [before - after for before, after in heights]
+    assert rises == pytest.approx([rises[0], rises[0] / 2, rises[0] / 4], abs=0.2)
+
+
 def test_lane_use_is_of_the_peak_and_the_longest_layer_comes_first():
     layers = [
         overview.LayerUse(name="short", macs=800, cycles=100),
@@ -116,6 +128,7 @@ def test_precision_leaves_out_classes_that_no_picture_has(tmp_path):
     [
         lambda report, path: overview.add_confusion(report, path, model="ours", command="colonnade x"),
         lambda report, path: overview.add_latency(report, path, command="colonnade x"),
+        lambda report, path: overview.add_course(report, path, command="colonnade x"),
         lambda report, path: overview.add_precision(report, path, command="colonnade x"),
         lambda report, path: overview.add_picture(
             report, overview.Picture(paths=[path], caption="c", command="colonnade x")

@@ -50,6 +50,8 @@ def test_on_the_contract_s_model(rig, short, tmp_path, capsys):
     times = json.loads((tmp_path / "ids" / "demo.json").read_text())
     assert 0 < sum(times["counts"]) < len(short)
     assert min(times["cycles"]) > 0
+    assert sum(times["attacks"]) == np.count_nonzero(short.attack)
+    assert sum(times["alerts"]) <= sum(times["named"]) <= len(short)
 
 
 def test_on_the_simulated_board(make_board, packaged, short, tmp_path, capsys):
