@@ -35,8 +35,6 @@ def command(
     Example: `colonnade tile --layers 50 --networks 10 --no-use`, or
     `colonnade tile --detector nano_two --run small:128:20`
     """
-    from sim.campaigns.tile import TileBench
-
     console = Console()
     if detector:
         _detector(console, detector, run, data)
@@ -44,38 +42,55 @@ def command(
     if area:
         from scripts.tile_area import measure_area
 
-        found = measure_area(engine)
-        for name, value in found.items():
-            console.print(f"{name:40} {value:.5g}")
-        console.print(f"written to {record('tile_area', found)}")
-    if not (layers or networks or use):
-        return
-    figures: dict[str, float] = {"tile.layers": layers, "tile.networks": networks}
+        _keep(console, "tile_area", measure_area(engine))
+    failed = _campaign(console, layers, networks) if layers or networks else 0
+    if use:
+        failed += _stack(console, engine)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _keep(console: Console, report: str, figures: dict[str, float]) -> None:
+    for name, value in figures.items():
+        console.print(f"{name:40} {value:.5g}")
+    console.print(f"written to {record(report, figures)}", soft_wrap=True)
+
+
+def _campaign(console: Console, layers: int, networks: int) -> int:
+    """Random programs with a wrong element."""
+    from sim.campaigns.tile import TileBench
+
     failed = []
     with TileBench() as bench:
         for name, count, network in (("layers", layers, False), ("networks", networks, True)):
             for seed in track(range(count), name, console=console):
                 if bench.check_seed(seed, network=network)[1]:
                     failed.append(f"{name} seed {seed}")
-    figures["tile.mismatches"] = len(failed)
-    if use:
-        from sim.campaigns.tile_stack import measure_stack, stack
-
-        result = measure_stack(engine, stack())
-        figures |= {
-            "tile.lane_use": result.lane_use,
-            "tile.model_error_max": result.model_error_max,
-            "tile.traffic_ratio": result.traffic_ratio,
-            "tile.stack_cycles": result.cycles,
-            "tile.stack_mismatches": result.mismatches,
-        }
     for line in failed:
         console.print(f"mismatch: {line}")
-    for name, value in figures.items():
-        console.print(f"{name:40} {value:.5g}")
-    console.print(f"written to {record('tile', figures)}")
-    if failed or figures.get("tile.stack_mismatches"):
-        raise typer.Exit(1)
+    counts: dict[str, float] = {
+        "tile.layers": layers,
+        "tile.networks": networks,
+        "tile.mismatches": len(failed),
+    }
+    _keep(console, "tile", counts)
+    return len(failed)
+
+
+def _stack(console: Console, engine: str) -> int:
+    """Elements of the detector-like stack that are wrong."""
+    from sim.campaigns.tile_stack import measure_stack, stack
+
+    result = measure_stack(engine, stack())
+    figures = {
+        "tile.lane_use": result.lane_use,
+        "tile.model_error_max": result.model_error_max,
+        "tile.traffic_ratio": result.traffic_ratio,
+        "tile.stack_cycles": result.cycles,
+        "tile.stack_mismatches": result.mismatches,
+    }
+    _keep(console, "tile_stack", figures)
+    return result.mismatches
 
 
 def _detector(console: Console, name: str, runs: list[str], data: Path | None) -> None:
@@ -87,8 +102,6 @@ def _detector(console: Console, name: str, runs: list[str], data: Path | None) -
     except (ProgramError, ValueError, FileNotFoundError) as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(2) from None
-    for figure, value in figures.items():
-        console.print(f"{figure:40} {value:.5g}")
-    console.print(f"written to {record('tile_detector', figures)}")
+    _keep(console, "tile_detector", figures)
     if wrong:
         raise typer.Exit(1)
