@@ -17,7 +17,9 @@ from amaranth.lib.wiring import In, Out
 
 from hw.arith.ternary_add import TernaryAdd, two_luts
 
-__all__ = ["DIGITS", "DIGIT_BITS", "RADIX", "ShiftArray", "ShiftSum", "codes", "excess", "split_digits"]
+__all__ = [
+    "DIGITS", "DIGIT_BITS", "RADIX", "ShiftArray", "ShiftSum", "codes", "excess", "split_digits", "weight_of",
+]  # fmt: skip
 
 DIGIT_BITS = 3
 RADIX = 4
