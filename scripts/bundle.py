@@ -22,6 +22,9 @@ def command(
 
     try:
         bundle = make_bundle(board_named(board), overlay, simulation=simulation)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("interrupted: no bundle was made", style="red")
+        raise typer.Exit(130) from None
     except (FlowError, ValueError, OSError) as error:
         notes = Console(stderr=True)
         notes.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)

@@ -15,8 +15,9 @@ and build/resources.json; results are kept by the hash of the gateware, so a sec
 
 All areas are yosys 0.70's, before place-and-route: `synth_xilinx` for xc7 (Zynq-7000) and xcup (UltraScale+),
 `synth_ecp5` for ECP5, where a carry cell counts as two LUT4 and a 16 x 4 memory as four. Memories in LUTs
-are in the LUT column. Fmax is nextpnr's for an ECP5-85F of speed grade 6, one seed, the unit between
-registers. The estimate is the one of the folding, for xc7.
+are in the LUT column. Fmax is nextpnr's for an ECP5-85F of speed grade 6, the unit between registers: of the
+first of three seeds that reaches 100 MHz, else of the fastest, as the build of a bitstream takes it. The
+estimate is the one of the folding, for xc7.
 
 """
 
@@ -33,6 +34,7 @@ def command(
     from rich.progress import track
     from rich.table import Table
 
+    from hw.flow.products import deliver
     from hw.flow.resource_table import FAMILIES, Row, largest_error, markdown, measure, stage_rows
     from hw.flow.tools import FlowError
     from hw.flow.unit_catalog import all_units
@@ -48,7 +50,10 @@ def command(
         for unit in track(units, description="synthesis", console=notes, transient=True):
             rows += stage_rows(unit) if unit.pipeline is not None else []
             rows.append(measure(unit, place=place))
-    except (FlowError, RuntimeError) as error:
+    except KeyboardInterrupt:
+        notes.print("interrupted: nothing was written; what is measured is kept", style="red")
+        raise typer.Exit(130) from None
+    except (FlowError, RuntimeError, OSError) as error:
         notes.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
     table = Table("unit", *(f"LUT {family}" for family in FAMILIES), "FF", "RAM36", "DSP", "Fmax", "estimate")
@@ -66,10 +71,14 @@ def command(
     console.print(table)
     if only:
         return
-    TABLE.write_text(HEADING + markdown(rows))
     report = REPORTS.parent / "resources.json"
-    report.parent.mkdir(parents=True, exist_ok=True)
-    report.write_text(json.dumps([row.as_dict() for row in rows], indent=2) + "\n")
+    text = json.dumps([row.as_dict() for row in rows], indent=2) + "\n"
+    try:
+        deliver(report.parent, {report.name: text.encode()})
+        deliver(TABLE.parent, {TABLE.name: (HEADING + markdown(rows)).encode()})
+    except (FlowError, OSError) as error:
+        notes.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from None
     worst = largest_error(rows)
     figures = {"resources.estimate_error_max": worst} if worst is not None else {}
     for row in rows:

@@ -103,8 +103,11 @@ class RecordRing(wiring.Component):
 class Moderator(wiring.Component):
     """Ask for an interrupt after `count` events, or `cycles` cycles after the first one not yet announced.
 
-    A zero takes its condition away; with both zero there is no interrupt. `raised` is high for one cycle.
+    A zero takes its condition away; with both zero there is no interrupt. `raised` is high for one cycle,
+    `LATENCY_CYCLES` after its condition came true; events until then are announced with it.
     """
+
+    LATENCY_CYCLES = 1
 
     def __init__(self, *, count_bits: int = 8, cycles_bits: int = 24):
         super().__init__(
@@ -120,10 +123,10 @@ class Moderator(wiring.Component):
         m = Module()
         waiting = Signal(len(self.count) + 1)
         age = Signal(len(self.cycles) + 1)
-        m.d.comb += self.raised.eq(
-            ((self.count != 0) & (waiting >= self.count))
-            | ((self.cycles != 0) & (waiting != 0) & (age >= self.cycles))
+        due = ((self.count != 0) & (waiting >= self.count)) | (
+            (self.cycles != 0) & (waiting != 0) & (age >= self.cycles)
         )
+        m.d.sync += self.raised.eq(due & ~self.raised)
         with m.If(self.raised):
             m.d.sync += [waiting.eq(self.event), age.eq(0)]
         with m.Else():

@@ -11,7 +11,7 @@ from hw.bus.register_map import Access, Counter, Placement, Register, RegisterMa
 __all__ = ["RegisterBank", "RegisterBankModel"]
 
 #: Words among which the first step of a read chooses; a power of two.
-READ_GROUP = 16
+READ_GROUP = 8
 
 
 def _members(placement: Placement) -> dict[str, Member]:

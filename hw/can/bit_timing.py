@@ -169,14 +169,14 @@ class BitTimer(wiring.Component):
         are corrected side by side, so that the choice comes last and the clock is not limited.
         """
         timing = self.timing
-        after, jump_after_early, jump_after_late = (
-            Signal(signed(6), name=n) for n in ("after", "up", "down")
-        )
-        wrapped = Signal(signed(6))  # corrected, and never late
+        after, wrapped = Signal(signed(6)), Signal(signed(6))
+        up, down, up_after, down_after = (Signal(signed(6), name=f"jump{n}") for n in range(4))
         m.d.sync += [
-            jump_after_early.eq(timing.sjw + 1),
-            jump_after_late.eq(1 - timing.sjw),
-            wrapped.eq(timing.sjw - timing.tseg2),
+            up.eq(timing.sjw),
+            down.eq(-timing.sjw),
+            up_after.eq(timing.sjw + 1),
+            down_after.eq(1 - timing.sjw),
+            wrapped.eq(timing.sjw - timing.tseg2),  # corrected, and never late
         ]
         m.d.comb += after.eq(quantum + 1)
 
@@ -185,8 +185,8 @@ class BitTimer(wiring.Component):
             m.d.comb += phase.eq(quantum + Mux(early, jump_early, jump_late))
             return phase, ((phase < 0) != early) | (phase == 0)
 
-        here, here_reached = corrected(quantum < 0, timing.sjw, -timing.sjw)
-        there, there_reached = corrected((quantum < 0) & (quantum != -1), jump_after_early, jump_after_late)
+        here, here_reached = corrected(quantum < 0, up, down)
+        there, there_reached = corrected((quantum < 0) & (quantum != -1), up_after, down_after)
         at_tseg1 = quantum == timing.tseg1
 
         def chosen(same: Value, stepped: Value, sampled: Value) -> Value:

@@ -208,7 +208,6 @@ class Receiver(wiring.Component):
         m.d.sync += [getattr(in_frame, name).eq(0) for name in InFrameSignature.STROBES]
         m.d.sync += [getattr(counts, name).eq(0) for name in CountedSignature.NAMES]
 
-        starting = Signal()
         failed = Signal()  # the frame, if any, is over: wait for the bus to become idle
 
         def fail(cause: Signal) -> None:
@@ -221,7 +220,6 @@ class Receiver(wiring.Component):
         def start_frame() -> None:
             enter(_State.IDENTIFIER, IDENTIFIER_BITS)
             m.d.sync += [in_frame.start.eq(1), in_frame.index.eq(-1), judged.eq(1)]
-            m.d.comb += starting.eq(1)
 
         def feature_bit() -> None:
             m.d.sync += [in_frame.bit_valid.eq(judged), in_frame.index.eq(in_frame.index + 1)]
@@ -328,8 +326,9 @@ class Receiver(wiring.Component):
         in_data = state == _State.DATA
         with m.If((in_data & step) | ((state == _State.CRC) & ~payload[-1])):
             m.d.sync += payload.eq(Cat(bit & in_data, payload))
-        # Last, so that it is the reset input of the registers and costs no logic.
-        with m.If(starting):
+        # Last, so that it is the reset input of the registers and costs no logic. It comes a cycle late, for
+        # the sake of the clock: the next bit is `MIN_CYCLES_PER_BIT` away.
+        with m.If(in_frame.start):
             m.d.sync += [identifier.eq(0), payload.eq(payload.init)]
 
         with m.If(self.frame.ready):

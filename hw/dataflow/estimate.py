@@ -24,8 +24,9 @@ LUT_MEMORY_BITS = 2816
 BLOCK_WIDTHS = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
 
 LOADER_LUTS = 133.0
-HEAP_LUTS_A_BIT = 2.6
-WINDOW_CONTROL_LUTS = 28.0
+#: Each full adder of a heap takes one bit away; the products in front of them are partly in the same tables.
+ADDER_LUTS = 2.8
+WINDOW_CONTROL_LUTS = 20.0
 #: The judge's own: which verdict is good, one in flight.
 JUDGE_LUTS = 12.0
 
@@ -101,10 +102,10 @@ def _dense(layer: LayerShape) -> Estimate:
     planes = 1 if layer.weight_max == 1 else layer.weight_bits
     bits = layer.simd * layer.input_bits * planes
     beat_bits = (layer.sum_max // layer.beats).bit_length()
-    # A table makes each bit of a product, others count them; a lone product goes into the accumulator's.
-    alone = bits // layer.simd
-    lane = HEAP_LUTS_A_BIT * (bits - alone) + (beat_bits if layer.simd > 1 else 0) + layer.sum_bits
     weights = bank(layer.groups * layer.beats, layer.pe * layer.simd * layer.weight_bits)
+    lane = ADDER_LUTS * max(0, bits - beat_bits) + layer.sum_bits
+    if not weights.ramb36:
+        lane += layer.simd  # a weight that comes out of tables takes one more
     return Estimate("", 12 + layer.pe * lane) + weights
 
 
@@ -115,16 +116,31 @@ def _regroup(bits: int, i_lanes: int, o_lanes: int) -> Estimate:
 
 
 def _window(shape: WindowShape) -> Estimate:
-    adders = shape.lanes * shape.frame_sum_bits
-    emitted = shape.emit_lanes * shape.frame_sum_bits * ceil(shape.lanes / shape.emit_lanes / 4)
-    line = Estimate("window", WINDOW_CONTROL_LUTS + adders + emitted)
-    line += memory(shape.words, shape.lanes * shape.frame_sum_bits)
+    count_bits = (shape.words - 1).bit_length()
+    control = WINDOW_CONTROL_LUTS + 2 * count_bits
+    if shape.words & (shape.words - 1):  # else the address of a weight is a concatenation
+        control += (shape.features * shape.words - 1).bit_length()
+    frame_bits = shape.lanes * shape.frame_sum_bits
+    lanes = shape.lanes // shape.emit_lanes
+    line = Estimate("window", control + frame_bits)
+    if lanes > 2:
+        line += Estimate(
+            "", frame_bits
+        )  # what is fresh counts as zero; of two lanes, the choice does that, too
+    line += Estimate("", shape.emit_lanes * shape.frame_sum_bits * _choice(lanes))
+    line += memory(shape.words, frame_bits)
     line += bank(shape.features * shape.words, shape.lanes * shape.weight_bits)
     if shape.slots > 1:
-        line += memory(shape.words - shape.groups, shape.lanes * shape.past_sum_bits)
-        line += Estimate("", shape.lanes * shape.past_sum_bits)  # the sums of a COMMIT
-        line += Estimate("", 2 * shape.emit_lanes * shape.sum_bits)  # the choice of a lane, and its sum
-    return line
+        past_bits = shape.lanes * shape.past_sum_bits
+        line += memory(shape.words - shape.groups, past_bits)
+        line += Estimate("", 2 * past_bits)  # zero where nothing is past, and the sums of a COMMIT
+        line += Estimate("", shape.emit_lanes * (shape.past_sum_bits * _choice(lanes) + shape.sum_bits))
+    return line + Estimate("", 4 + shape.emit_lanes * shape.sum_bits)  # the buffer behind it
+
+
+def _choice(of: int) -> int:
+    """Tables of six inputs for one bit out of `of`: each takes three more bits in."""
+    return ceil((of - 1) / 3)
 
 
 def _arg_max(layer: LayerShape) -> Estimate:

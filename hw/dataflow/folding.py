@@ -12,6 +12,7 @@ from hw.dataflow.folded_dense import FoldedDense
 from hw.dataflow.lanes import Regroup, RepeatBuffer
 from hw.dataflow.threshold import Threshold
 from hw.dataflow.window_layer import WindowLayer
+from hw.stream import SkidBuffer
 from models.program.mlp import Layer, layers_of
 from models.program.pipeline_shape import LayerShape, PipelineShape, WindowShape
 from models.program.program import Program
@@ -216,7 +217,8 @@ def _timed(shape: PipelineShape) -> list[tuple[str, str, int]]:
     lanes: int | None = None
     if (window := shape.window) is not None:
         beats = [WindowLayer.JUDGE_LATENCY_CYCLES + at for at in range(window.units // window.emit_lanes)]
-        beats, lanes = _later(beats, Threshold.LATENCY_CYCLES), window.emit_lanes
+        beats = _later(beats, SkidBuffer.LATENCY_CYCLES + Threshold.LATENCY_CYCLES)
+        lanes = window.emit_lanes
         stages.append(("window", f"{window.lanes} in, {lanes} out", beats[-1]))
     else:
         beats = list(range(shape.layers[0].beats))

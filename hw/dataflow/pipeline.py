@@ -14,6 +14,7 @@ from hw.dataflow.folded_dense import FoldedDense
 from hw.dataflow.lanes import Regroup, RepeatBuffer
 from hw.dataflow.threshold import Threshold
 from hw.dataflow.window_layer import WindowLayer, event_layout
+from hw.stream import SkidBuffer
 from models.program.image import bank_rows
 from models.program.pipeline_shape import PipelineShape
 from models.program.program import Program
@@ -65,6 +66,8 @@ class FoldedPipeline(wiring.Component):
             wiring.connect(m, unit.load, wiring.flipped(self.load))
             m.d.comb += unit.discard.eq(self.discard)
             at = unit.o
+            # Registers both ways: a stall need not come from the verdict through every stage in one cycle.
+            chain("window_out", SkidBuffer(shape=unit.o.payload.shape()))
             bank = window.banks[1].name
             chain(
                 "window_threshold",

@@ -94,21 +94,32 @@ class WeightLoader(wiring.Component):
         at = Signal(range(IMAGE_WORD_BITS))  # the bit of the word that the CRC takes next
         word, load = port.words.payload, self.load
         depths = [bank.depth for bank in self._shape.banks for _ in range(bank.slices)]
-        last_row = Array(Const(depth - 1, len(load.row)) for depth in depths)[load.slice]
+        row, slice_index = Signal.like(load.row), Signal.like(load.slice)
+        last_row = Array(Const(depth - 1, len(load.row)) for depth in depths)[slice_index]
         accepted = port.words.valid & port.words.ready
-        bit = word.bit_select(at, 1)
+        # The CRC takes a bit in the cycle after it was chosen, and words reach the banks in the cycle after
+        # they were accepted: the choice is wide and the way is long.
+        bit, bit_valid = Signal(), Signal()
 
         m.d.comb += [
             port.words.ready.eq((at == IMAGE_WORD_BITS - 1) & (state != _State.CHECK)),
-            load.data.eq(word),
-            load.write.eq(accepted & (state == _State.PAYLOAD)),
             port.loading.eq(state != _State.MAGIC),
         ]
+        m.d.sync += [
+            load.data.eq(word),
+            load.row.eq(row),
+            load.slice.eq(slice_index),
+            load.write.eq(accepted & (state == _State.PAYLOAD)),
+            bit.eq(word.bit_select(at, 1)),
+            bit_valid.eq(port.words.valid & (state != _State.CHECK)),
+        ]
         with m.If(port.words.valid & (state != _State.CHECK)):
-            m.d.sync += [at.eq(at + 1), crc.eq((crc >> 1) ^ Mux(bit ^ crc[0], POLYNOMIAL, 0))]
+            m.d.sync += at.eq(at + 1)
+        with m.If(bit_valid):
+            m.d.sync += crc.eq((crc >> 1) ^ Mux(bit ^ crc[0], POLYNOMIAL, 0))
 
         def finish(refusal: Signal | None = None) -> None:
-            m.d.sync += [state.eq(_State.MAGIC), crc.eq(ONES)]
+            m.d.sync += [state.eq(_State.MAGIC), crc.eq(ONES), bit_valid.eq(0)]
             if refusal is not None:
                 m.d.sync += refusal.eq(1)
 
@@ -127,18 +138,18 @@ class WeightLoader(wiring.Component):
                     state.eq(state + 1),
                     weights_valid.eq(0),
                     model_hash.word_select(state == _State.HASH_HIGH, 32).eq(word),
-                    load.slice.eq(0),
-                    load.row.eq(0),
+                    slice_index.eq(0),
+                    row.eq(0),
                 ]
             with m.Case(_State.PAYLOAD), m.If(accepted):
-                m.d.sync += load.row.eq(load.row + 1)
-                with m.If(load.row == last_row):
-                    m.d.sync += [load.row.eq(0), load.slice.eq(load.slice + 1)]
-                    with m.If(load.slice == len(depths) - 1):
+                m.d.sync += row.eq(row + 1)
+                with m.If(row == last_row):
+                    m.d.sync += [row.eq(0), slice_index.eq(slice_index + 1)]
+                    with m.If(slice_index == len(depths) - 1):
                         m.d.sync += state.eq(_State.CRC)
             with m.Case(_State.CRC), m.If(accepted):
                 m.d.sync += state.eq(_State.CHECK)
-            with m.Case(_State.CHECK):
+            with m.Case(_State.CHECK), m.If(~bit_valid):
                 finish()
                 with m.If(crc == RESIDUE):
                     m.d.sync += weights_valid.eq(1)

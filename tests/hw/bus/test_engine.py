@@ -14,6 +14,7 @@ from sim.engine_bench import Job
 ADDR_BITS = 17
 SPACE = 1 << ADDR_BITS
 
+
 def job_of(kind, transfers, packets):
     return Job(transfers=transfers, packets=packets if kind is Writer else [])
 

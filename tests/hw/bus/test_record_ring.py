@@ -164,14 +164,16 @@ def test_moderation(count, cycles):
         ctx.set(unit.count, count)
         ctx.set(unit.cycles, cycles)
         waiting = age = 0
+        now = False
         for _ in range(400):
             event = rng.random() < 0.15
             ctx.set(unit.event, event)
-            now = (count and waiting >= count) or (cycles and waiting and age >= cycles)
-            expected.append(bool(now))
+            due = (count and waiting >= count) or (cycles and waiting and age >= cycles)
+            expected.append(now)
             raised.append(bool(ctx.get(unit.raised)))
             await ctx.tick()
-            if now:
+            before, now = now, bool(due and not now)
+            if before:
                 waiting, age = int(event), 0
             else:
                 age += waiting > 0

@@ -147,7 +147,7 @@ class Board:
     @property
     def status(self):
         names = ("valid", "loading", "refused_shape", "refused_crc")
-        return [name for name in names if self.ctx.get(getattr(self.judge, name))]
+        return [name for name in names if self.ctx.get(getattr(self.judge.weights, name))]
 
 
 @pytest.fixture

@@ -37,12 +37,12 @@ def run(loader, pieces):
                 while not ctx.get(loader.weights.words.ready):
                     await ctx.tick()
                     cycles += 1
-                if ctx.get(loader.load.write):
-                    written[ctx.get(loader.load.slice), ctx.get(loader.load.row)] = ctx.get(loader.load.data)
                 await ctx.tick()
+                if ctx.get(loader.load.write):  # the cycle after the word was accepted
+                    written[ctx.get(loader.load.slice), ctx.get(loader.load.row)] = ctx.get(loader.load.data)
                 ctx.set(loader.weights.words.valid, 0)
                 assert cycles <= WeightLoader.WORD_CYCLES + 1
-            await ctx.tick().repeat(2)
+            await ctx.tick().repeat(3)
             status.append([name for name in STATUS if ctx.get(getattr(loader.weights, name))])
 
     simulator = Simulator(ResetInserter(reset)(loader))
