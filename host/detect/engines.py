@@ -34,7 +34,7 @@ class Engine(Protocol):
         """(12, height / 2, width / 2) bytes, as `boxes.sorted_pixels` has them."""
 
     def take(self) -> tuple[np.ndarray, ...]:
-        """The integers of each map of the oldest frame that was put."""
+        """The integers of each map of the oldest frame that was put. It fails rather than wait for ever."""
 
     def profile(self) -> list[dict]:
         """By layer, of a recent frame: name, macs, cycles foreseen and measured, beats; may be empty.

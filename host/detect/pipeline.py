@@ -245,8 +245,8 @@ class Pipeline:
     def _close_sinks(self) -> list[str]:
         """All of them, also when one before fails; but not one that hangs in `take`: it would hang here."""
         for worker in self._workers:
-            if worker.is_alive():
-                worker.join(1.0)
+            if worker.is_alive():  # nobody may close an engine that is at work, and it has a time limit
+                worker.join(None if worker.stage == "engine" else 1.0)
         stuck = self._sink_at_work if self._workers and self._workers[-1].is_alive() else None
         notes: list[str] = []
         for sink in self.sinks:

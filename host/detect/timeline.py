@@ -49,7 +49,7 @@ def timeline_svg(summary: Summary) -> str:
     base = TOP + ROW * len(bars)
     for share in np.linspace(0, 1, 6).tolist():
         moment = start + share * (end - start)
-        parts.append(_text(x_of(moment), base + 16, f"{1000 * (moment - start):.3g}"))
+        parts.append(_text(x_of(moment), base + 16, _milliseconds(moment - start)))
     parts.append(_text((LEFT + WIDTH - RIGHT) / 2, base + 32, "milliseconds; a colour is a frame"))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
@@ -79,6 +79,10 @@ def _bar(index: int, span: Span, top: float, left: float, right: float) -> str:
     told = f"<title>frame {index}: {1000 * (span[1] - span[0]):.2f} ms</title>"
     label = _text(left + width / 2, top + 20, str(index), fill="white") if width > 22 else ""
     return f"<g>{told}{bar}{label}</g>"
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1000 * seconds:,.0f}" if seconds >= 0.01 else f"{1000 * seconds:.3g}"
 
 
 def _figures(stage: StageFigures) -> str:

@@ -147,6 +147,14 @@ def test_an_observer_that_fails_stops_the_pipeline(numbered, brightness, classes
         Pipeline(numbered(50), brightness(), classes=classes, observers=[observer]).run()
 
 
+def test_after_a_failure_nobody_is_in_the_engine_any_more(numbered, brightness, listed, classes):
+    engine = brightness(pause_s=1.5)
+    with pytest.raises(OSError, match="No space left"):
+        Pipeline(numbered(3), engine, [listed(fault_at=0)], classes=classes).run()
+    assert "detect-engine" not in [thread.name for thread in threading.enumerate()]
+    assert engine.taken == 2  # the second was under way when the first could not be written
+
+
 def test_a_source_that_dies_ends_clearly_with_all_that_came_before(numbered, brightness, listed, classes):
     source, sink = numbered(7, broken="the cable was pulled"), listed()
     summary = Pipeline(source, brightness(), [sink], classes=classes).run()
