@@ -11,7 +11,7 @@ from sim.benches.runner import Bench, discover
 #: `make sim` runs the benches at full length; here they are to notice a break, not to search for one.
 SHORT = {
     "lengths": 9, "seeds": 2, "accesses": 200, "copies": 3, "timed_bytes": 4096,
-    "loads": 25, "computes": 15, "stores": 8,
+    "loads": 25, "computes": 15, "stores": 8, "cycles": 2000,
 }  # fmt: skip
 
 
