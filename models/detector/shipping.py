@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import warnings
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -20,7 +19,7 @@ from models.detector.training import Trained
 from models.detector.zoo import PREFIX, Detector
 from models.program import Program, integer_logits, load, run
 from models.program.compare import run_qonnx
-from models.quantisers.export import _export_qonnx
+from models.quantisers.export import write_qonnx
 
 __all__ = ["differing_pictures", "export_network", "ship"]
 
@@ -80,9 +79,7 @@ def export_network(network: Network, path: Path, *, size: tuple[int, int]) -> Pa
     partial = path.with_suffix(f".{os.getpid()}.partial.onnx")
     example = torch.zeros(1, network.topology.image_channels, size[0] // 2, size[1] // 2)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch, Brevitas and qonnx warn of each other
-            _export_qonnx(frozen, example, partial)
+        write_qonnx(frozen, example, partial)
         check_engine(load(partial))
         partial.replace(path)
     finally:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from models.program import integer_logits, load, run
 from models.quantisers.weights import freeze_weights
 
-__all__ = ["export"]
+__all__ = ["export", "write_qonnx"]
 
 
 def export(model: nn.Module, example: Tensor, path: str | Path, *, check: bool = True) -> Path:
@@ -31,8 +31,7 @@ def export(model: nn.Module, example: Tensor, path: str | Path, *, check: bool =
     freeze_weights(frozen)
     partial = path.with_suffix(f".{os.getpid()}.partial.onnx")
     try:
-        with _quiet():
-            _export_qonnx(frozen, example[:1].detach(), partial)
+        write_qonnx(frozen, example[:1].detach(), partial)
         if check:
             _check(frozen, example, partial)
         partial.replace(path)
@@ -41,14 +40,16 @@ def export(model: nn.Module, example: Tensor, path: str | Path, *, check: bool =
     return path
 
 
-def _export_qonnx(model: nn.Module, example: Tensor, path: Path) -> None:
+def write_qonnx(model: nn.Module, example: Tensor, path: Path) -> None:
+    """Write `model` as it is, for an input like `example`; equal models give equal files."""
     from brevitas.export import export_qonnx
     from qonnx.util.cleanup import cleanup
 
-    # The TorchScript exporter: qonnx, FINN and hls4ml all fail on what the dynamo exporter writes.
-    export_qonnx(model, args=example, export_path=str(path), dynamo=False, opset_version=13)
-    # qonnx names nodes and tensors by kind and position, so that equal models are equal files.
-    cleanup(str(path), out_file=str(path))
+    with _quiet():
+        # The TorchScript exporter: qonnx, FINN and hls4ml all fail on what the dynamo exporter writes.
+        export_qonnx(model, args=example, export_path=str(path), dynamo=False, opset_version=13)
+        # qonnx names nodes and tensors by kind and position, so that equal models are equal files.
+        cleanup(str(path), out_file=str(path))
 
 
 def _check(model: nn.Module, example: Tensor, path: Path) -> None:
