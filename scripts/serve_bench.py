@@ -13,9 +13,8 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     import numpy as np
+    from rich.console import Console
 
     from host.detect.frames import FrameEvent
     from host.ids.records import Verdicts

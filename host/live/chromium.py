@@ -38,6 +38,14 @@ for number, at in zip(moved, (3, 4)):
 os.execv(sys.argv[3], sys.argv[3:])
 """
 PATIENCE_S = 30.0
+#: Every system that is on the page has found something.
+COMPLETE = """{
+const shown = (system) => !document.querySelector(`.system.for-${system}`).hidden;
+const count = (parts) => document.querySelectorAll(parts).length;
+const boxes = () => /^[1-9]/.test(document.querySelector("#detections").textContent);
+(!shown("can") || count("#alerts tbody tr") > 2) &&
+  (!shown("detector") || (count("#lanes rect") > 0 && boxes()))
+}"""
 
 
 class BrowserError(RuntimeError):
@@ -208,9 +216,15 @@ def _write_all(descriptor: int, content: bytes) -> None:
 
 
 def photograph(
-    url: str, path: Path, *, width: int = 1280, height: int = 1000, settle_s: float = 25.0
+    url: str,
+    path: Path,
+    *,
+    width: int = 1280,
+    height: int = 1180,
+    settle_s: float = 30.0,
+    patience_s: float = 120.0,
 ) -> Path:
-    """The page at an address after it has run for a while, light, as a PNG file."""
+    """The page at an address, light, once all its parts have something to show, as a PNG file."""
     program = find_browser()
     if program is None:
         raise BrowserError(
@@ -220,9 +234,19 @@ def photograph(
         browser.appear(width=width, height=height)
         browser.open(url)
         time.sleep(settle_s)
-        picture = browser.screenshot()
+        picture = _complete_picture(browser, patience_s)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.partial")
     partial.write_bytes(picture)
     partial.replace(path)
     return path
+
+
+def _complete_picture(browser: Browser, patience_s: float) -> bytes:
+    """A picture of a page that was complete before and after it was taken; after a while, any."""
+    until = time.monotonic() + patience_s
+    while True:
+        before, picture = browser.evaluate(COMPLETE), browser.screenshot()
+        if (before and browser.evaluate(COMPLETE)) or time.monotonic() > until:
+            return picture
+        time.sleep(0.1)

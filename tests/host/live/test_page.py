@@ -15,7 +15,7 @@ import pytest
 
 from host.ids.records import Verdicts
 from host.live.can import CanMonitor
-from host.live.chromium import Browser, find_browser
+from host.live.chromium import Browser, find_browser, photograph
 from host.live.hub import Hub
 from host.live.server import LiveServer
 from host.live.view import LiveView
@@ -242,3 +242,15 @@ def test_a_server_that_is_gone_is_said(browser):
     assert "no news from the server" in browser.evaluate(text("#status"))
     with LiveServer(hub, port=server.port), LiveView(hub):
         browser.wait_for(f"{text('#status')} === 'live'")
+
+
+def test_a_photograph_is_a_png_of_the_size_that_was_asked_for(small, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLONNADE_BROWSER", str(PROGRAM))
+    _, _, server = small
+    path = photograph(
+        server.url, tmp_path / "new" / "page.png", width=600, height=400, settle_s=0.5, patience_s=0.1
+    )
+    content = path.read_bytes()
+    assert content.startswith(b"\x89PNG\r\n")
+    assert (int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")) == (600, 400)
+    assert [each.name for each in path.parent.iterdir()] == ["page.png"]
