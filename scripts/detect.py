@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from scripts import detect_measure
+from scripts.detect_screen import introduce, report, run_with_progress
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from models.detector.zoo import Detector
     from scripts.detect_engines import OpenedEngine
 
-__all__ = ["command"]
+__all__ = ["Wanted", "command"]
 
 DONE, DIFFERENT, USAGE, BOARD = 0, 1, 2, 3  #: exit codes
 #: Clocks that frames a second of a simulated preset are stated at; assumed, not placed and routed.
@@ -39,7 +42,7 @@ Example: `colonnade detect --source generated --board model --sink jsonl:boxes.j
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Wanted:
+class Wanted:
     """The command line."""
 
     source: str
@@ -94,13 +97,15 @@ def command(
 
     console = Console(stderr=True)
     try:
-        wanted = _Wanted(
+        wanted = Wanted(
             source=source, sinks=sink, board=board, detector=load_detector(model or detector_names()[-1]),
             size=size_of(size), frames=frames, policy=policy, least_score=least_score, preset=preset,
             binary=binary, compare=compare, judge=judge, soak=soak, timeline=timeline, data=data,
         )  # fmt: skip
         with _terminated_as_interrupted():
-            code = _measure(console, wanted) if measure else _detect(console, wanted)
+            if measure:
+                detect_measure.measure(console, wanted, _engine(wanted))
+            code = DONE if measure else _detect(console, wanted)
     except EngineFailure as error:
         code = _say(console, f"board {board}: {error}", BOARD)
     except (SourceError, SinkError, ValueError, FileNotFoundError, TimeoutError) as error:
@@ -111,7 +116,7 @@ def command(
 command.__doc__ = HELP
 
 
-def _detect(console: Console, wanted: _Wanted) -> int:
+def _detect(console: Console, wanted: Wanted) -> int:
     """Open source, engine and sinks, run, and say what came of it."""
     from host.detect.judging import JudgeSink
     from host.detect.pipeline import Pipeline, Settings
@@ -138,11 +143,11 @@ def _detect(console: Console, wanted: _Wanted) -> int:
             source, opened.engine, [*sinks, *([judged] if judged else [])],
             classes=wanted.detector.classes, settings=settings, observers=[soaked] if soaked else [],
         )  # fmt: skip
-        _introduce(console, source.name, opened, sinks)
+        introduce(console, source.name, opened, sinks)
         unopened.pop_all()  # the pipeline closes them from here on
-        summary = _run(console, pipeline, wanted.frames)
+        summary = run_with_progress(console, pipeline, wanted.frames)
         cycles = opened.simulation.cycles if opened.simulation else 0
-    _report(console, summary)
+    report(console, summary)
     if wanted.timeline is not None:
         from host.detect.timeline import write_timeline
 
@@ -160,7 +165,7 @@ def _detect(console: Console, wanted: _Wanted) -> int:
     return DONE
 
 
-def _engine(wanted: _Wanted) -> contextlib.AbstractContextManager[OpenedEngine]:
+def _engine(wanted: Wanted) -> contextlib.AbstractContextManager[OpenedEngine]:
     from scripts.detect_engines import open_engine
 
     return open_engine(
@@ -169,56 +174,8 @@ def _engine(wanted: _Wanted) -> contextlib.AbstractContextManager[OpenedEngine]:
     )  # fmt: skip
 
 
-def _introduce(console: Console, source: str, opened: OpenedEngine, sinks: list) -> None:
-    from host.detect.mjpeg import MjpegSink
-
-    facts = opened.engine.facts | {"source": source}
-    facts |= {
-        f"live picture {place}": one.url for place, one in enumerate(sinks) if isinstance(one, MjpegSink)
-    }
-    for name, fact in facts.items():
-        console.print(f"{name}: {fact}", style="dim", highlight=False, markup=False, soft_wrap=True)
-
-
-def _run(console: Console, pipeline, frames: int | None) -> Summary:
-    """With progress on the screen; q in a window ends it as Ctrl-C does."""
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    from host.detect.sinks import WindowSink
-
-    windows = [sink for sink in pipeline.sinks if isinstance(sink, WindowSink)]
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("waiting for the first frame", total=frames)
-
-        def told(_event) -> None:
-            now = pipeline.progress
-            progress.update(
-                task, completed=now.frames, description=f"{now.frames:,} frames, {now.fps:.1f} a second"
-            )
-            if any(window.quit for window in windows):
-                pipeline.stop()
-
-        pipeline.observe(told)
-        return pipeline.run(frames=frames)
-
-
-def _report(console: Console, summary: Summary) -> None:
-    from rich.table import Table
-
-    table = Table("stage", "p50 ms", "p99 ms", "most ms", "alone, frames/s", title="Stages")
-    for name, one in summary.stages.items():
-        style = "bold" if name == summary.slowest else ""
-        cells = (f"{value:,.2f}" for value in (one.p50_ms, one.p99_ms, one.max_ms))
-        rate = f"{one.fps:,.0f}" if one.fps >= 100 else f"{one.fps:.2f}"
-        table.add_row(name, *cells, rate, style=style)
-    console.print(table)
-    for line in summary.lines():
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-
 def _figures(
-    console: Console, wanted: _Wanted, opened: OpenedEngine, summary: Summary, judged, soaked, cycles: int
+    console: Console, wanted: Wanted, opened: OpenedEngine, summary: Summary, judged, soaked, cycles: int
 ) -> dict[str, float]:
     """What is worth keeping of this run; said, too."""
     figures: dict[str, float] = {}
@@ -248,7 +205,7 @@ def _figures(
     return figures | _rate(console, wanted, opened, cycles)
 
 
-def _rate(console: Console, wanted: _Wanted, opened: OpenedEngine, cycles: int) -> dict[str, float]:
+def _rate(console: Console, wanted: Wanted, opened: OpenedEngine, cycles: int) -> dict[str, float]:
     """Frames a second of a preset: the cycles that the RTL took over the clock that is assumed."""
     layers = opened.engine.profile()
     if not layers:
@@ -261,58 +218,6 @@ def _rate(console: Console, wanted: _Wanted, opened: OpenedEngine, cycles: int) 
     rate = clock * 1e6 / frame
     console.print(f"{rate:.2f} frames a second at {clock:g} MHz, a clock that is assumed")
     return {f"detect.{opened.preset}.fps": rate, f"detect.{opened.preset}.cycles": frame}
-
-
-def _measure(console: Console, wanted: _Wanted) -> int:
-    """Every stage alone in one thread; then the pipeline, for its rate."""
-    from itertools import islice
-
-    import cv2
-    import numpy as np
-    from rich.progress import track
-    from rich.table import Table
-
-    from host.detect.measuring import HOST_STAGES, packing_times, stage_times
-    from host.detect.pipeline import Pipeline, Settings
-    from host.detect.sources import open_source
-    from scripts.detect_engines import tile_binary
-    from scripts.figures import record
-
-    count = wanted.frames or 50
-    cv2.setNumThreads(1)
-    with _engine(wanted) as opened:
-        source = open_source(wanted.source, frames=count, data=wanted.data)
-        frames = list(islice(source.frames(), count))
-        source.close()
-        spent = stage_times(
-            track(frames, "stage by stage", console=console, transient=True),
-            opened.engine, classes=wanted.detector.classes, least_score=wanted.least_score,
-        )  # fmt: skip
-        again = open_source(wanted.source, frames=count, data=wanted.data)
-        pipeline = Pipeline(
-            again, opened.engine, classes=wanted.detector.classes, settings=Settings(policy="block")
-        )
-        summary = _run(console, pipeline, count)
-        again.close()
-    stages = list(HOST_STAGES)
-    if wanted.preset or wanted.binary:
-        packing = packing_times(
-            tile_binary(wanted.detector, wanted.size, wanted.preset, wanted.binary), count=count
-        )
-        spent |= packing
-        stages += packing
-    table = Table("stage, alone", "p50 ms", "p99 ms", title=f"{len(frames)} frames, one thread")
-    for stage, values in spent.items():
-        table.add_row(stage, f"{np.median(values):.3f}", f"{np.percentile(values, 99):.3f}")
-    console.print(table)
-    _report(console, summary)
-    figures = {f"detect.{stage}_ms": float(np.median(spent[stage])) for stage in stages}
-    figures["detect.host_stage_ms_max"] = max(figures.values())
-    if wanted.board == "model":
-        figures["detect.model.fps"] = summary.fps
-    console.print(f"slowest stage of the host: {figures['detect.host_stage_ms_max']:.3f} ms (median)")
-    console.print(f"written to {record('detect_stages', figures)}", soft_wrap=True)
-    return DONE
 
 
 @contextlib.contextmanager
