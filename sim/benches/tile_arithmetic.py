@@ -54,7 +54,7 @@ async def sums_are_those_of_the_golden_twin(dut):
     await _begin(dut)
     rng = np.random.default_rng(1)
     array = ShiftArray(pixels=PIXELS, channels=CHANNELS)
-    expected: deque[int] = deque()
+    expected = deque()
     for cycle in range(parameters()["cycles"]):
         high = 256 if cycle % 3 else 2  # all ones, too: the widest sums
         x = 255 - rng.integers(0, high, (PIXELS, CHANNELS))
@@ -72,8 +72,8 @@ async def sums_are_those_of_the_golden_twin(dut):
 async def bytes_are_those_of_the_golden_twin(dut):
     await _begin(dut)
     rng = random.Random(1)
-    expected: deque[int] = deque()
-    limits: deque[tuple[int, int, int]] = deque()
+    expected = deque()
+    limits = deque()
     for cycle in range(parameters()["cycles"]):
         bias = rng.randint(-(1 << rng.randint(0, BITS - 2)), 1 << rng.randint(0, BITS - 2))
         least, most = -(1 << BITS - 1) - min(bias, 0), (1 << BITS - 1) - 1 - max(bias, 0)
