@@ -161,6 +161,10 @@ def _serve(
             console.print(f"picture: {take(server.url, photograph)}", soft_wrap=True)
             return
         _wait(view, seconds)
+    stuck = [feed.name for feed in feeds if feed.running]
+    if stuck:
+        console.print(f"{' and '.join(stuck)}: a computation that would take long is given up", style="dim")
+        os._exit(DONE)  # its thread holds the simulator, and nothing is in files
     console.print(f"stopped; {hub.dropped:,} updates were replaced by newer ones for slow readers")
 
 
