@@ -138,13 +138,14 @@ def _serve(
     from host.live.view import LiveView
 
     hub, token = Hub(), None if is_loopback(host) else new_token()
-    with contextlib.ExitStack() as stack:
+    feeds: list[Feed] = []
+    with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
         # The address first: if it is taken, nobody should have waited for a simulator to be built.
         server = LiveServer(hub, host=host, port=port, token=token)
         stack.callback(server.close)
         view = LiveView(hub, power=PowerMonitor(rail=rail))
         named = {"CAN bus": can, "camera": detects}
-        feeds = [Feed(name, system.run, ended=view.note) for name, system in named.items() if system]
+        feeds += [Feed(name, system.run, ended=view.note) for name, system in named.items() if system]
         stack.callback(_stop, feeds, stopping)
         for feed in feeds:
             feed.start()
@@ -186,11 +187,10 @@ def _introduce(console: Console, url: str, token: str | None) -> None:
 
 
 def _wait(view: LiveView, seconds: float | None) -> None:
-    """Until Ctrl-C, the time that was given, or a failure of the page itself."""
+    """Until the time that was given, or a failure of the page itself."""
     ends = time.monotonic() + seconds if seconds is not None else float("inf")
-    with contextlib.suppress(KeyboardInterrupt):
-        while not view.failed and time.monotonic() < ends:
-            time.sleep(0.1)
+    while not view.failed and time.monotonic() < ends:
+        time.sleep(0.1)
 
 
 def _say(console: Console, message: str, code: int) -> int:
