@@ -58,14 +58,16 @@ class WeightLoader(wiring.Component):
     Takes a word in `WORD_CYCLES` cycles, since the CRC goes bit by bit: a register write of a host is slower.
 
     An image for another shape is refused at its second word and changes nothing. From the third word of one
-    that fits on, `valid` is low, until its CRC has proved right. Words that begin no image are
-    skipped and count as `refused_shape`. Both refusals stay until the next image begins. `abandon` forgets an
-    image that was not finished; the next word begins another.
+    that fits on, `valid` is low; it rises `CHECK_CYCLES` after the last word if the CRC is right. Words that
+    begin no image are skipped and count as `refused_shape`. Both refusals stay until the next image begins.
+    `abandon` forgets an image that was not finished; the next word begins another.
 
     A reset forgets an unfinished image as well, but not what is in the memories, which no reset clears.
     """
 
     WORD_CYCLES = IMAGE_WORD_BITS
+    #: From the last word, taken, to `valid`.
+    CHECK_CYCLES = 3
 
     def __init__(self, *, shape: PipelineShape, model_hash: int | None = None):
         """`model_hash` of the weights that the banks hold from the start; None: they hold none."""

@@ -8,6 +8,7 @@ from amaranth.sim import Simulator
 
 from hw.dataflow.folding import fold
 from hw.dataflow.judge import EventKind, Judge
+from hw.dataflow.weight_loader import WeightLoader
 from models.can_ids.zoo import load_model
 from models.program.image import image
 from sim.stream_sweep import GAPS, STALLS, StreamBench
@@ -117,7 +118,7 @@ class Board:
                 await self.ctx.tick()
             await self.ctx.tick()
             self.ctx.set(self.judge.weights.words.valid, 0)
-        await self.ctx.tick()
+        await self.ctx.tick().repeat(WeightLoader.CHECK_CYCLES - 1)
 
     async def put(self, events):
         for one in events:

@@ -42,7 +42,7 @@ def run(loader, pieces):
                     written[ctx.get(loader.load.slice), ctx.get(loader.load.row)] = ctx.get(loader.load.data)
                 ctx.set(loader.weights.words.valid, 0)
                 assert cycles <= WeightLoader.WORD_CYCLES + 1
-            await ctx.tick().repeat(3)
+            await ctx.tick().repeat(WeightLoader.CHECK_CYCLES)
             status.append([name for name in STATUS if ctx.get(getattr(loader.weights, name))])
 
     simulator = Simulator(ResetInserter(reset)(loader))
