@@ -33,7 +33,7 @@ def command(
     """Run random layers and networks bit for bit, and measure a stack of 1.4 G multiply-accumulates.
 
     Example: `colonnade tile --layers 50 --networks 10 --no-use`, or
-    `colonnade tile --detector nano_two --run small:128:20`
+    `colonnade tile --detector nano --run small:128:20`
     """
     console = Console()
     if detector:

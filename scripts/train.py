@@ -14,7 +14,7 @@ def command(
     network: str = typer.Argument("can_ids", help="What to train: `can_ids` or `detector`."),
     model: str | None = typer.Option(
         None,
-        help="Recipe; can_ids: published, ours, gear, peer, generated; detector: nano_two, nano, generated.",
+        help="Recipe; can_ids: published, ours, gear, peer, generated; detector: nano, nano_two, nano_one, generated.",
     ),
     capture: Path | None = typer.Option(None, help="A benign capture of your vehicle; attacks are injected."),
     steps: int | None = typer.Option(None, help="Batches; the recipe's own number if left out."),
@@ -40,7 +40,7 @@ def command(
 
             train_detector(
                 console,
-                name=model or "nano_two",
+                name=model or "nano",
                 steps=steps,
                 seed=seed,
                 out=out,
