@@ -1,14 +1,12 @@
 """Sums of activations times digits 0, ±1, ±2 and ±4: one look-up table a bit and its share of an adder tree.
 
-A weight is a sum of digits times powers of four, one digit a pass. A digit is three bits: which of 0, 1, 2
-and 4 times the activation, and a sign. Negative products are complemented only and taken as unsigned, so that
-neither the missing ones nor the sign bits burden the adders: the sums are too high by a constant of the
-weights, `excess`, that goes into the bias.
+A weight is a sum of digits times powers of four, one digit a pass (`models.program.digits`). A digit is
+three bits: which of 0, 1, 2 and 4 times the activation, and a sign. Negative products are complemented only
+and taken as unsigned, so that neither the missing ones nor the sign bits burden the adders: the sums are too
+high by a constant of the weights, `excess`, that goes into the bias.
 """
 
 from __future__ import annotations
-
-from functools import cache
 
 import numpy as np
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
@@ -16,50 +14,13 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.arith.ternary_add import TernaryAdd, two_luts
+from models.program.digits import DIGIT_BITS
 
-__all__ = [
-    "DIGITS", "DIGIT_BITS", "RADIX", "ShiftArray", "ShiftSum", "codes", "excess", "split_digits", "weight_of",
-]  # fmt: skip
+__all__ = ["ShiftArray", "ShiftSum", "codes", "excess"]
 
-DIGIT_BITS = 3
-RADIX = 4
-#: What a digit can be.
-DIGITS = (0, 1, -1, 2, -2, 4, -4)
 SIGN = 4
 ACTIVATION_BITS = 8
 PRODUCT_BITS = ACTIVATION_BITS + 2
-
-
-@cache
-def _digits(weight: int, count: int) -> tuple[int, ...] | None:
-    """`count` digits, the most significant first, or None where so few cannot be the weight."""
-    if count == 0:
-        return None if weight else ()
-    for digit in DIGITS:
-        if (weight - digit) % RADIX == 0:
-            upper = _digits((weight - digit) // RADIX, count - 1)
-            if upper is not None:
-                return (*upper, digit)
-    return None
-
-
-def split_digits(weights: np.ndarray) -> np.ndarray:
-    """Weights as digits: an axis is put in front, most significant digit first, as short as it can be."""
-    weights = np.asarray(weights, np.int64)
-    values, index = np.unique(weights, return_inverse=True)
-    count = 1
-    while any(_digits(int(value), count) is None for value in values):
-        count += 1
-    table = np.array([_digits(int(value), count) for value in values], np.int64).reshape(-1, count)
-    return np.moveaxis(table[index.reshape(weights.shape)], -1, 0)
-
-
-def weight_of(digits: np.ndarray) -> np.ndarray:
-    """What digits stand for; the first axis is the one of `split_digits`."""
-    total = np.zeros(digits.shape[1:], np.int64)
-    for each in digits:
-        total = RADIX * total + each
-    return total
 
 
 def codes(digits: np.ndarray) -> np.ndarray:

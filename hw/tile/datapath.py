@@ -5,9 +5,10 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.arith.requantise import Requantise
-from hw.arith.shift_lane import DIGIT_BITS, RADIX, ShiftArray
+from hw.arith.shift_lane import ShiftArray
 from hw.tile.preset import Preset
 from hw.tile.sequencer import BEAT, CONFIG
+from models.program.digits import DIGIT_BITS, RADIX
 
 __all__ = ["Datapath"]
 

@@ -1,9 +1,8 @@
 """From a program's operations to the engine's layers: sums and maxima over planes of byte channels.
 
 Concat and upsample cost nothing: they become views, lists of planes that lie anywhere, each perhaps read
-twice over. An add is a convolution with ones. Signed bytes are kept with 128 added, which
-biases make up for. A sum
-that nothing requantises leaves the engine byte by byte, in as many passes.
+twice over. An add is a convolution with ones. Signed bytes are kept with 128 added, which biases make up for.
+A sum that nothing requantises leaves the engine byte by byte, in as many passes.
 """
 
 from __future__ import annotations
@@ -14,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from hw.arith.requantise import SHIFT_MAX
-from hw.arith.shift_lane import excess, split_digits, weight_of
+from hw.arith.shift_lane import excess
 from hw.tile.factors import without_factors
 from hw.tile.preset import Preset
 from models.program import Program, ops
+from models.program.digits import split_digits, weight_of
 from models.program.ops import Op, Tensor
 
 __all__ = ["Buffer", "Layer", "Lowered", "Plane", "View", "lower"]

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from hw.arith.shift_lane import DIGIT_BITS
+from models.program.digits import DIGIT_BITS
 
 __all__ = ["PRESETS", "Preset", "preset"]
 

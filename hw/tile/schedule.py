@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from hw.arith.shift_lane import DIGIT_BITS, codes
+from hw.arith.shift_lane import codes
 from hw.tile.instruction import Instruction, Opcode
 from hw.tile.lower import Layer, Lowered, Plane
 from hw.tile.preset import Preset
+from models.program.digits import DIGIT_BITS
 from models.program.ops import ProgramError
 
 __all__ = ["LayerCost", "Schedule", "Tiling", "schedule", "tiling_of", "weight_chunks"]

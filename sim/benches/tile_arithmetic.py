@@ -12,7 +12,8 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
 from hw.arith.requantise import SHIFT_MAX, Requantise
-from hw.arith.shift_lane import DIGIT_BITS, DIGITS, ShiftArray, codes
+from hw.arith.shift_lane import ShiftArray, codes
+from models.program.digits import DIGIT_BITS, DIGITS
 from sim.benches.runner import Bench, parameters
 
 PIXELS, CHANNELS, BITS = 2, 8, 26

@@ -2,25 +2,10 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
-from hw.arith.shift_lane import DIGITS, ShiftArray, codes, excess, split_digits, weight_of
+from hw.arith.shift_lane import ShiftArray, codes, excess
+from models.program.digits import DIGITS
 
 CYCLES = 60
-
-
-def test_every_weight_is_the_sum_of_its_digits():
-    weights = np.arange(-300, 300).reshape(3, -1)
-    digits = split_digits(weights)
-    assert (sum(digits[-1 - place] * 4**place for place in range(len(digits))) == weights).all()
-    assert (weight_of(digits) == weights).all()
-    assert set(digits.reshape(-1)) <= set(DIGITS)
-
-
-def test_there_are_no_more_digits_than_needed():
-    assert len(split_digits(np.array([0, 1, -2, 4, -4]))) == 1
-    two = {4 * high + low for high in DIGITS for low in DIGITS}
-    for weight in range(-30, 31):
-        assert (len(split_digits(np.array([weight]))) <= 2) == (weight in two), weight
-    assert len(split_digits(np.zeros((2, 3), int))) == 1
 
 
 def test_excess_counts_negative_digits():
