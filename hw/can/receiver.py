@@ -334,7 +334,8 @@ class Receiver(wiring.Component):
         with m.If(self.frame.ready):
             m.d.sync += self.frame.valid.eq(0)
         with m.If((state == _State.CRC) & step & last & crc.matches):
-            with m.If(self.frame.valid & ~self.frame.ready):
+            # Even if it is taken in this very cycle: so `ready` need not reach every bit of the register.
+            with m.If(self.frame.valid):
                 m.d.sync += counts.lost.eq(1)
             with m.Else():
                 m.d.sync += [
