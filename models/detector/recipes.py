@@ -33,21 +33,13 @@ class Recipe:
     check_side: int = 416
     seed: int = 0
     augmentation: Augmentation = field(default_factory=Augmentation)
-    #: Of the shift stage, where they differ: towards the sides that the network is used at.
-    shift_sides: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.start not in ("yolox", "random"):
             raise ValueError(f"recipe {self.name!r}: start must be 'yolox' or 'random', not {self.start!r}")
-        for side in (*self.augmentation.sides, *self.shift_sides, self.check_side):
+        for side in (*self.augmentation.sides, self.check_side):
             if side % 32:
                 raise ValueError(f"recipe {self.name!r}: sides must be multiples of 32, not {side!r}")
-
-    def augmentation_at(self, step: int) -> Augmentation:
-        """How the pictures of a step are disturbed."""
-        if step < self.float_steps or not self.shift_sides:
-            return self.augmentation
-        return dataclasses.replace(self.augmentation, sides=self.shift_sides)
 
     @property
     def steps(self) -> int:
@@ -89,8 +81,7 @@ RECIPES = {
             topology=_NANO.with_digits(3),
             shift_steps=500,
             shift_learning_rate=1.5e-4,
-            check_every=100,
-            shift_sides=(448, 512, 576),
+            check_every=125,
             **_LONG,
         ),
         #: Two digits, three where rounding hurts most: two thirds of the cycles.

@@ -162,8 +162,7 @@ def _pixels(batch: Batch) -> Tensor:
 
 
 def _step(state: _State, recipe: Recipe, training: PictureSet, teacher: Network | None) -> float:
-    augmentation = recipe.augmentation_at(state.step)
-    batch = batch_of(training, augmentation, size=recipe.batch, seed=recipe.seed, step=state.step)
+    batch = batch_of(training, recipe.augmentation, size=recipe.batch, seed=recipe.seed, step=state.step)
     pixels = _pixels(batch)
     network = state.network.train()
     for group in state.optimiser.param_groups:
