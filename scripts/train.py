@@ -14,7 +14,8 @@ def command(
     network: str = typer.Argument("can_ids", help="What to train: `can_ids` or `detector`."),
     model: str | None = typer.Option(
         None,
-        help="Recipe; can_ids: published, ours, gear, peer, generated; detector: nano, nano_two, nano_one, generated.",
+        help="Recipe; can_ids: published, ours, gear, peer, generated; "
+        "detector: nano, nano_two, nano_one, generated.",
     ),
     capture: Path | None = typer.Option(None, help="A benign capture of your vehicle; attacks are injected."),
     steps: int | None = typer.Option(None, help="Batches; the recipe's own number if left out."),
