@@ -38,7 +38,7 @@ GROUPS = (
     ("CAN intrusion detection: the model", ("can_ids.",), "colonnade evaluate can_ids --exact"),
     ("CAN intrusion detection: the system", ("ids.",), "colonnade verify ids"),
     ("Object detection: the model", ("detector.",), "colonnade evaluate detector"),
-    ("Object detection: the system", ("detect.", "live."), "colonnade detect --measure"),
+    ("Object detection: the system", ("detect.", "serve."), "colonnade detect --measure"),
     ("Convolution engine", ("tile.",), "colonnade tile"),
     ("Buses, simulated board and proofs", ("copy.", "board.", "prove."), "make bench prove"),
     ("Area and bitstreams", ("resources.", "bitstream.", "area."), "colonnade resources"),

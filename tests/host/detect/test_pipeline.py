@@ -247,7 +247,8 @@ def test_pictures_are_drawn_only_for_who_wants_them(numbered, brightness, listed
 def test_no_frame_is_left_behind(numbered, brightness, classes):
     Pipeline(numbered(300), brightness(slots=2), classes=classes).run()
     gc.collect()
-    assert [one for one in gc.get_objects() if isinstance(one, Frame)] == []
+    # Not isinstance: some libraries' objects answer a question for their class with a warning.
+    assert [one for one in gc.get_objects() if type(one) is Frame] == []
 
 
 def test_a_pipeline_runs_once(numbered, brightness, classes):
