@@ -214,8 +214,9 @@ class Pipeline:
         return self._failure is None and any(worker.is_alive() for worker in self._workers)
 
     def _watch(self) -> None:
-        """Wait a little for the last stage, and look whether any other is stuck."""
-        self._workers[-1].join(0.1)
+        """Wait a little, and look whether any stage is stuck."""
+        # Not join(): Ctrl-C in it makes Python 3.11 take a thread that still runs for one that has ended.
+        time.sleep(0.02)
         for worker in self._workers:
             since = worker.working_since
             if since is None or worker.stage == "engine":
