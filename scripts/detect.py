@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +11,7 @@ import typer
 
 from scripts import detect_measure
 from scripts.detect_screen import introduce, report, run_with_progress
+from scripts.termination import terminated_as_interrupted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -102,7 +101,7 @@ def command(
             size=size_of(size), frames=frames, policy=policy, least_score=least_score, preset=preset,
             binary=binary, compare=compare, judge=judge, soak=soak, timeline=timeline, data=data,
         )  # fmt: skip
-        with _terminated_as_interrupted():
+        with terminated_as_interrupted():
             if measure:
                 detect_measure.measure(console, wanted, _engine(wanted))
             code = DONE if measure else _detect(console, wanted)
@@ -218,20 +217,6 @@ def _rate(console: Console, wanted: Wanted, opened: OpenedEngine, cycles: int) -
     rate = clock * 1e6 / frame
     console.print(f"{rate:.2f} frames a second at {clock:g} MHz, a clock that is assumed")
     return {f"detect.{opened.preset}.fps": rate, f"detect.{opened.preset}.cycles": frame}
-
-
-@contextlib.contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """A service manager's SIGTERM ends a run as Ctrl-C does, with all files whole."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _say(console: Console, message: str, code: int) -> int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
+
+from scripts.termination import terminated_as_interrupted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from host.ids.pipeline import Summary
     from models.can_ids.zoo import CanModel
 
-__all__ = ["command", "model_named", "open_board_for", "terminated_as_interrupted"]
+__all__ = ["command", "model_named", "open_board_for"]
 
 NO_ALERT, ALERTS, USAGE, BOARD = 0, 1, 2, 3  #: exit codes
 
@@ -180,20 +181,6 @@ def model_named(name: str) -> CanModel:
 
     path = Path(name)
     return load_model(path if path.suffix == ".onnx" else name.removeprefix(PREFIX))
-
-
-@contextlib.contextmanager
-def terminated_as_interrupted() -> Iterator[None]:
-    """A service manager's SIGTERM ends a run as Ctrl-C does: files whole, pins deaf, guard off."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _measure(console: Console) -> None:

@@ -70,8 +70,8 @@ def command(
     from host.live.server import ServeError
     from models.detector.zoo import detector_names
     from scripts.detect_engines import size_of
-    from scripts.ids import terminated_as_interrupted
     from scripts.serve_systems import CanSystem, DetectorSystem, default_pictures
+    from scripts.termination import terminated_as_interrupted
 
     console = Console(stderr=True)
     if bench:

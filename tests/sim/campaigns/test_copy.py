@@ -1,7 +1,5 @@
 """A short run of what `colonnade copy` does at length; and proof that the campaign can fail."""
 
-import asyncio
-
 import numpy as np
 import pytest
 
@@ -11,13 +9,9 @@ NBYTES = 1 << 15
 
 
 @pytest.fixture(scope="module", params=["zynqmp", "zynq7000"])
-def bench(request):
-    loop = asyncio.new_event_loop()  # pynq binds interrupts to the current one
-    asyncio.set_event_loop(loop)
+def bench(request, event_loop_of_pynq):
     with CopyBench(nbytes=NBYTES, flavour=request.param) as bench:
         yield bench
-    asyncio.set_event_loop(None)
-    loop.close()
 
 
 def test_random_timing_lengths_and_places(bench):

@@ -1,6 +1,5 @@
 """The real overlay against the golden model through both entrances, and the guard against a second node."""
 
-import asyncio
 import warnings
 from dataclasses import replace
 from itertools import pairwise
@@ -22,13 +21,9 @@ CYCLES_PER_BIT = 100
 
 
 @pytest.fixture(scope="module")
-def bench():
-    loop = asyncio.new_event_loop()  # pynq binds interrupts to the current one
-    asyncio.set_event_loop(loop)
+def bench(event_loop_of_pynq):
     with IdsBench(guard_burst=BURST, guard_interval_cycles=INTERVAL_CYCLES) as bench:
         yield bench
-    asyncio.set_event_loop(None)
-    loop.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,5 @@
 """A short run of what `colonnade tile` does at length, and every kind of fault."""
 
-import asyncio
-
 import numpy as np
 import pytest
 
@@ -20,13 +18,9 @@ LAYERS = ((3, 1, 10), (1, 1, 20), (3, 2, 9))
 
 
 @pytest.fixture(scope="module")
-def bench():
-    loop = asyncio.new_event_loop()  # pynq binds interrupts to the current one
-    asyncio.set_event_loop(loop)
+def bench(event_loop_of_pynq):
     with TileBench() as bench:
         yield bench
-    asyncio.set_event_loop(None)
-    loop.close()
 
 
 @pytest.fixture

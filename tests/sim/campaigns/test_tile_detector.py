@@ -1,7 +1,5 @@
 """The detector campaign on a network of the detector's make-up, small enough for the smallest engine."""
 
-import asyncio
-
 import numpy as np
 import pytest
 
@@ -9,14 +7,7 @@ from models.program import Output, Program, Quantiser, ops
 from sim.campaigns import tile_detector
 from sim.campaigns.tile_detector import run_detector
 
-
-@pytest.fixture(autouse=True)
-def event_loop_of_pynq():
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    yield
-    asyncio.set_event_loop(None)
-    loop.close()
+pytestmark = pytest.mark.usefixtures("event_loop_of_pynq")
 
 
 def network() -> Program:

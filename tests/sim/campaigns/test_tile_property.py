@@ -1,7 +1,5 @@
 """Any legal program compiles and runs bit for bit: hypothesis chooses, and shrinks what fails."""
 
-import asyncio
-
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
@@ -54,13 +52,9 @@ def cases(draw):
 
 
 @pytest.fixture(scope="module")
-def bench():
-    loop = asyncio.new_event_loop()  # pynq binds interrupts to the current one
-    asyncio.set_event_loop(loop)
+def bench(event_loop_of_pynq):
     with TileBench() as bench:
         yield bench
-    asyncio.set_event_loop(None)
-    loop.close()
 
 
 @settings(
