@@ -30,7 +30,6 @@ __all__ = ["Check", "Trained", "split_held_out", "train"]
 FEATURES = ("dark3_c", "dark4_c", "pyramid_c", "neck3_c", "back4_c", "back5_c")
 #: Pictures from which the student's first ranges and gains are measured.
 START_PICTURES = 24
-WARM_UP = 40
 #: A bias moves this much more than a weight: sums are near 1 in size.
 BIAS_RATE = 0.15
 #: What is judged and kept is the mean of the weights over about this many steps.
@@ -140,15 +139,6 @@ def _optimiser(network: Network) -> torch.optim.Optimizer:
     return torch.optim.Adam(groups, betas=(0.9, 0.99))
 
 
-def _rate(step: int, recipe: Recipe) -> float:
-    """Warm-up, then a cosine to a hundredth, in each stage anew."""
-    shifting = step >= recipe.float_steps
-    first, steps = (recipe.float_steps, recipe.shift_steps) if shifting else (0, recipe.float_steps)
-    base = recipe.shift_learning_rate if shifting else recipe.learning_rate
-    place = (step - first) / max(1, steps)
-    return base * min(1.0, (step - first + 1) / WARM_UP) * (0.01 + 0.99 * (1 + math.cos(math.pi * place)) / 2)
-
-
 def _begin_shifting(state: _State, recipe: Recipe, training: PictureSet) -> None:
     """From the best float weights, with a fresh optimiser."""
     state.network.load_state_dict(state.best["float"][1])
@@ -166,7 +156,7 @@ def _step(state: _State, recipe: Recipe, training: PictureSet, teacher: Network 
     pixels = _pixels(batch)
     network = state.network.train()
     for group in state.optimiser.param_groups:
-        group["lr"] = group["share"] * _rate(state.step, recipe)
+        group["lr"] = group["share"] * recipe.rate_at(state.step)
     maps = network.maps(pixels, keep=frozenset(state.affine))
     outputs = [maps[name] for name in network.topology.outputs]
     parts = []

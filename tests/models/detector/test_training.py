@@ -22,7 +22,7 @@ SIDE = 64
 
 def small(**options) -> Recipe:
     defaults = {
-        "float_steps": 4,
+        "float_cycles": (4,),
         "shift_steps": 3,
         "batch": 2,
         "check_every": 2,
@@ -106,7 +106,7 @@ def test_the_teacher_is_its_own_best_student():
 
 def test_training_learns_and_the_stages_are_kept_apart():
     losses: list[float] = []
-    recipe = small(float_steps=60, shift_steps=6, batch=4, learning_rate=4e-2, check_every=100)
+    recipe = small(float_cycles=(60,), shift_steps=6, batch=4, learning_rate=4e-2, check_every=100)
     result = train(recipe, generated_scenes(30), report=lambda _, loss, __: losses.append(loss))
     assert np.nanmean(losses[50:60]) < 0.93 * np.nanmean(losses[:10])
     assert not result.floating.quantised
@@ -114,6 +114,19 @@ def test_training_learns_and_the_stages_are_kept_apart():
     assert result.curve[0].stage == "float"
     assert result.curve[-1].stage == "shift"
     assert weights_of(result.floating) != weights_of(result.shifted)
+
+
+def test_the_rate_falls_in_each_cycle_anew():
+    recipe = small(float_cycles=(100, 300), shift_steps=200, learning_rate=1e-2, shift_learning_rate=1e-3)
+    assert [recipe.cycle_of(step) for step in (0, 99, 100, 399, 400)] == [
+        (0, 100), (0, 100), (100, 300), (100, 300), (400, 200),
+    ]  # fmt: skip
+    rates = [recipe.rate_at(step) for step in range(recipe.steps)]
+    for first, end, peak in ((0, 100, 1e-2), (100, 400, 1e-2), (400, 600, 1e-3)):
+        assert rates[first] < 0.05 * peak
+        assert 0.6 * peak < max(rates[first:end]) <= peak
+        assert rates[end - 1] < 0.02 * peak
+    assert recipe.with_steps(6) == recipe.replace(float_cycles=(1, 3), shift_steps=2)
 
 
 @pytest.mark.parametrize("broken_at", [3, 6])
