@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import atexit
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from typing import Any
 
 import numpy as np
 from pynq import Overlay
 
 from host.accelerator import AcceleratorError
 from host.detect.engines import EngineFailure
+from host.interrupts import interrupt_loop, made_on_the_loop
 from host.overlays import bitfile
 from host.tile import Tile, TileBinary
 from host.tile.binary import BinaryError
@@ -26,9 +21,7 @@ __all__ = ["TileEngine"]
 class TileEngine:
     """Two frames are inside: while the engine computes one, the host packs the next.
 
-    pynq binds interrupts to the event loop that is current where a driver is first made, and keeps that for
-    the life of the process. So all engines share one loop, and drivers are made in a thread where it is
-    current, as it could not be in a notebook; afterwards it runs in whichever thread takes the maps.
+    Its interrupt is waited for in whichever thread takes the maps.
     """
 
     slots = 2
@@ -53,7 +46,7 @@ class TileEngine:
         self._next = 0
         self._binary = binary
         try:
-            self.tile: Tile = _made_on_the_loop(lambda: Overlay(bitstream or bitfile("tile")).tile)
+            self.tile: Tile = made_on_the_loop(lambda: Overlay(bitstream or bitfile("tile")).tile)
             self.tile.load(binary, frames=self.slots)
         except BinaryError as error:
             raise EngineFailure(str(error)) from error
@@ -78,7 +71,7 @@ class TileEngine:
             raise RuntimeError("no frame is inside; put() one first")
         self._running = None
         try:
-            maps = _loop().run_until_complete(self.tile.finish_async(timeout_s=self._timeout_s))
+            maps = interrupt_loop().run_until_complete(self.tile.finish_async(timeout_s=self._timeout_s))
         except (AcceleratorError, TimeoutError) as error:
             raise EngineFailure(str(error)) from error
         if self._profile_every and self._frames % self._profile_every == 0:
@@ -99,19 +92,3 @@ class TileEngine:
         if self._running is not None:  # given up with a frame inside: its buffers are in use until then
             self.tile.soft_reset()
         self.tile.unload()
-
-
-@cache
-def _loop() -> asyncio.AbstractEventLoop:
-    loop = asyncio.new_event_loop()
-    atexit.register(loop.close)
-    return loop
-
-
-def _made_on_the_loop(make: Callable[[], Any]) -> Any:
-    def make_there() -> Any:
-        asyncio.set_event_loop(_loop())
-        return make()
-
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        return thread.submit(make_there).result()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import weakref
 from collections.abc import Iterable, Iterator
 
 from pynq import Overlay
@@ -12,6 +12,7 @@ from host.ids.driver import Ids, ModelRefused
 from host.ids.guard import GuardPolicy
 from host.ids.records import Verdicts
 from host.ids.weights import model_hash, pipeline_shape, weight_image
+from host.interrupts import interrupt_loop, made_on_the_loop
 from host.overlays import bitfile
 from models.can_ids.frames import Frames
 from models.can_ids.zoo import CanModel
@@ -23,25 +24,30 @@ QUIET_S = 0.2
 
 
 class FabricBoard:
-    """Loads the overlay and, where another is in it, the model; owns an event loop, which interrupts need.
+    """Loads the overlay and, where another is in it, the model.
 
-    pynq binds interrupts to the loop that is current when the driver is made, so the loop comes first.
+    One at a time in a process: to load the overlay again would take it from under the one that is open.
     """
+
+    _open: weakref.ref[FabricBoard] | None = None
 
     def __init__(
         self, model: CanModel, rule: AlertRule, *, bitstream: str | None = None, chunk_frames: int = 4096
     ):
-        self._loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(self._loop)
+        if FabricBoard._open is not None and FabricBoard._open() is not None:
+            raise BoardFailure(
+                "another board of this process has the overlay, and an FPGA holds one; close() it first"
+            )
+        self.ids: Ids = made_on_the_loop(lambda: Overlay(bitstream or bitfile("ids")).ids)
+        self.ids.open(chunk_frames=chunk_frames)
         try:
-            self.ids: Ids = Overlay(bitstream or bitfile("ids")).ids
-            self.ids.open(chunk_frames=chunk_frames)
             self._ensure(model)
             self.ids.alert_on(rule.classes, threshold=rule.threshold)
         except BaseException:
-            self._close_loop()
+            self.ids.close()
             raise
         self._model = model
+        FabricBoard._open = weakref.ref(self)
 
     def _ensure(self, model: CanModel) -> None:
         wanted, identity = model_hash(model), self.ids.identify()
@@ -83,7 +89,7 @@ class FabricBoard:
         self.ids.listen(bit_rate)
         try:
             while True:
-                yield self._loop.run_until_complete(self.ids.next_verdicts_async(QUIET_S))
+                yield interrupt_loop().run_until_complete(self.ids.next_verdicts_async(QUIET_S))
         finally:
             self.ids.stop_listening()
 
@@ -98,8 +104,5 @@ class FabricBoard:
         try:
             self.ids.close()
         finally:
-            self._close_loop()
-
-    def _close_loop(self) -> None:
-        asyncio.set_event_loop(None)
-        self._loop.close()
+            if FabricBoard._open is not None and FabricBoard._open() is self:
+                FabricBoard._open = None

@@ -100,9 +100,9 @@ def test_a_model_of_another_shape_is_refused(rig, ours, rule, ours_shape, monkey
         FabricBoard(ours, rule, bitstream=rig.bitfile)
 
 
-def test_the_pins_of_a_board(rig, ours, rule, drive):
-    board = FabricBoard(ours, rule, bitstream=rig.bitfile)
-    keep = Keep()
+@pytest.mark.parametrize("how_often", [1, 2])
+def test_the_pins_of_a_board(rig, ours, rule, drive, how_often):
+    """Also of the second one in a process, which waits for the interrupt that the first has waited for."""
 
     class Hearing(Keep):
         """Speaks to the pins while the pipeline listens."""
@@ -114,12 +114,26 @@ def test_the_pins_of_a_board(rig, ours, rule, drive):
             elif len(verdicts):
                 raise KeyboardInterrupt
 
-    hearing = Hearing()
-    summary = watch(PinsSource(500_000), board, [keep, hearing], classes=ours.classes)
-    assert summary.interrupted
-    assert summary.frames == 50
-    assert rig.overlay.bank.outputs["mode_can_enable"] == 0
-    board.close()
+    for _ in range(how_often):
+        board = FabricBoard(ours, rule, bitstream=rig.bitfile)
+        summary = watch(PinsSource(500_000), board, [Hearing()], classes=ours.classes)
+        assert summary.interrupted
+        assert summary.frames == 50
+        assert rig.overlay.bank.outputs["mode_can_enable"] == 0
+        board.close()
+
+
+def test_a_second_board_at_once_is_refused_and_the_first_goes_on(rig, ours, rule, drive):
+    first = FabricBoard(ours, rule, bitstream=rig.bitfile)
+    with pytest.raises(BoardFailure, match=r"another board of this process has the overlay, .* close\(\) it"):
+        FabricBoard(ours, rule, bitstream=rig.bitfile)
+    assert len(first.judge(drive[:10])) == 10
+    del first  # not closed, but nobody can use it any more
+    gc.collect()
+    again = FabricBoard(ours, rule, bitstream=rig.bitfile)
+    again.close()
+    again.close()
+    FabricBoard(ours, rule, bitstream=rig.bitfile).close()
 
 
 def test_a_live_interface_to_the_end_of_the_time(ours, rule):
