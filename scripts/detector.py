@@ -233,7 +233,7 @@ def _sensitivity(console: Console, detector: Detector, data: Path | None, out: P
     from models.detector.pictures import voc_split
     from models.detector.plots import plot_pareto
     from models.detector.scenes import generated_scenes
-    from models.detector.sensitivity import layer_sensitivity, variants
+    from models.detector.sensitivity import removals, variants
     from models.detector.training import split_held_out
 
     try:
@@ -241,11 +241,11 @@ def _sensitivity(console: Console, detector: Detector, data: Path | None, out: P
     except FileNotFoundError:
         pictures = generated_scenes(SENSITIVITY_PICTURES, seed=2_000)
     pictures = pictures.select(pictures.names[:SENSITIVITY_PICTURES], pictures.description)
-    moved = layer_sensitivity(detector, pictures)
+    removed = removals(detector, pictures)
     points = variants(
         detector,
         pictures,
-        moved,
+        removed,
         side=min(416, detector.described["size"][0]),
         report=lambda one: console.print(
             f"{one.label}: mAP {one.precision:.2f}, {one.lane_cycles / 1e6:.2f} M lane-cycles"
@@ -253,6 +253,10 @@ def _sensitivity(console: Console, detector: Detector, data: Path | None, out: P
     )
     stem = out / f"detector_{detector.name}_sensitivity"
     stem.with_suffix(".json").write_text(
-        json.dumps({"layers": moved, "variants": [asdict(one) for one in points]}, indent=1) + "\n"
+        json.dumps(
+            {"digits": [asdict(one) for one in removed], "variants": [asdict(one) for one in points]},
+            indent=1,
+        )
+        + "\n"
     )
     plot_pareto([(one.label, one.lane_cycles, one.precision) for one in points], stem.with_suffix(".png"))

@@ -25,7 +25,7 @@ def command(
     network: str = typer.Argument("can_ids", help="What to evaluate: `can_ids` or `detector`."),
     model: list[str] = typer.Option([], help="Names from the zoo or paths of .onnx files; all if left out."),
     exact: bool = typer.Option(False, help="Compare torch, QONNX executor and integer program as well."),
-    sensitivity: bool = typer.Option(False, help="Detector: what fewer terms and bits would cost."),
+    sensitivity: bool = typer.Option(False, help="Detector: what fewer digits and bits would cost."),
     side: int = typer.Option(512, help="Detector: side of the input, a multiple of 32."),
     out: Path | None = typer.Option(None, help="Folder for table and plots; else build/reports/<network>."),
     data: Path | None = typer.Option(None, help="Data folder; without one, generated material is judged."),

@@ -81,8 +81,8 @@ def _lines(detector: Detector) -> list[str]:
 
 def _costs(detector: Detector) -> list[str]:
     lines = [
-        "A lane-cycle is a cycle of 16 x 16 lanes that take one tap and one digit each; layers with a filter "
-        "for each channel use 16 of the 256.",
+        "A lane-cycle is a cycle of 16 x 16 lanes that take one digit each; layers with a filter for each "
+        "channel use 9 of 16, and need three cycles at least to read a window's new pixels.",
         "",
         "| input | GMAC | million lane-cycles | weight bits | bytes of the largest map | widest sum, bits |",
         "|---|---|---|---|---|---|",

@@ -10,7 +10,8 @@ from models.program.digits import DIGIT_BITS, digits_needed
 
 __all__ = ["LANES", "Cost", "LayerCost", "cost_of", "resized"]
 
-#: The simple engine of the count: input channels by output channels a cycle, one tap of the kernel each.
+#: The simple engine of the count: input channels by output channels a cycle, one tap of the kernel each;
+#: where each channel has a filter of its own, taps instead of input channels.
 LANES = (16, 16)
 
 
@@ -18,9 +19,21 @@ LANES = (16, 16)
 class LayerCost:
     name: str
     macs: int
-    lane_cycles: int
-    weight_bits: int
+    weights: int
     digits: int
+    passes: int  #: lane-cycles with weights of one digit
+    window_words: int  #: read in as many cycles while a layer of filters for single channels moves on
+
+    @property
+    def lane_cycles(self) -> int:
+        return max(self.passes * self.digits, self.window_words)
+
+    @property
+    def weight_bits(self) -> int:
+        return self.weights * DIGIT_BITS * self.digits
+
+    def with_digits(self, digits: int) -> LayerCost:
+        return replace(self, digits=digits)
 
 
 @dataclass(frozen=True)
@@ -45,7 +58,7 @@ class Cost:
 
 
 def cost_of(program: Program) -> Cost:
-    """Lanes are idle where a layer has fewer channels: a filter for each channel uses a sixteenth."""
+    """Lanes are idle where a layer has fewer channels than the engine lanes, or a kernel fewer taps."""
     layers, sums = [], set()
     for op in program.ops:
         if isinstance(op, ops.Convolution):
@@ -62,13 +75,17 @@ def cost_of(program: Program) -> Cost:
 
 def _layer(op: ops.Convolution, macs: int, positions: int) -> LayerCost:
     outputs, inputs, *kernel = op.weights.shape
-    digits = digits_needed(op.weights)
+    blocks, taps, window = ceil(outputs / LANES[1]), prod(kernel), 0
     if op.groups == 1:
-        passes = ceil(inputs / LANES[0]) * ceil(outputs / LANES[1])
+        passes = taps * ceil(inputs / LANES[0])
+    elif inputs == 1:
+        passes, window = ceil(taps / LANES[0]), kernel[0] * op.stride[1]
     else:  # each output channel reads its own inputs: only the diagonal of the lanes works
-        passes = ceil(outputs / LANES[1]) * inputs
-    cycles = positions * prod(kernel) * passes * digits
-    return LayerCost(op.name, macs, cycles, op.weights.size * DIGIT_BITS * digits, digits)
+        passes = taps * inputs
+    digits = digits_needed(op.weights)
+    return LayerCost(
+        op.name, macs, op.weights.size, digits, positions * blocks * passes, positions * blocks * window
+    )
 
 
 def resized(program: Program, size: tuple[int, int]) -> Program:

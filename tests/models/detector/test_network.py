@@ -215,8 +215,10 @@ def test_cost_by_hand():
     )
     cost = cost_of(program)
     assert cost.macs == 100 * 20 * 8 * 9 + 64 * 20 * 9
-    # 8 inputs fit 16 lanes, 20 outputs need two passes; the second has two passes of two digits each.
-    assert cost.lane_cycles == 100 * 9 * 2 + 64 * 9 * 2 * 2
+    # 8 inputs fit 16 lanes, 20 outputs need two passes. In the second, nine taps fit: two digits take two
+    # cycles, and three words of a window must be read.
+    assert cost.lane_cycles == 100 * 9 * 2 + 64 * 2 * 3
+    assert [cost.layers[1].with_digits(digits).lane_cycles for digits in (1, 5)] == [64 * 2 * 3, 64 * 2 * 5]
     assert cost.weight_bits == 3 * 20 * 8 * 9 + 6 * 20 * 9
     assert cost.largest_map_bytes == 20 * 10 * 10
 

@@ -1,5 +1,7 @@
 """The sensitivity report on a network whose sensitive layers are known: all others are rounded already."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from models.detector.cost import cost_of, resized
 from models.detector.network import Network
 from models.detector.recipes import RECIPES
 from models.detector.scenes import generated_scenes
-from models.detector.sensitivity import ACTIVATION_BITS, SHARES, layer_sensitivity, variants
+from models.detector.sensitivity import ACTIVATION_BITS, SAVINGS, removals, variants, without
 from models.detector.shift import shift_values
 from models.detector.shipping import ship
 from models.detector.topology import yolox_nano
@@ -37,20 +39,33 @@ def detector(tmp_path_factory):
     return ship(trained, recipe, folder=folder, size=(64, 64), command="none", source="nothing")
 
 
-def test_a_layer_that_is_rounded_already_is_not_sensitive(detector):
-    moved = layer_sensitivity(detector, generated_scenes(2), side=64)
-    assert set(moved) == {node.name for node in yolox_nano().weighted}
-    assert {name for name, error in moved.items() if error > 1e-12} == ROUGH
+def test_digits_that_are_not_there_go_first(detector):
+    removed = removals(detector, generated_scenes(2), side=64)
+    assert {one.layer for one in removed if one.moved > 1e-12} == ROUGH
+    assert {one.layer for one in removed[-2:]} == ROUGH
+    assert all(one.digits == 1 and one.saved > 0 for one in removed)
+
+
+def test_the_second_digit_of_a_layer_never_goes_before_its_first(detector):
+    three = dataclasses.replace(detector, described={**detector.described, "digits": dict.fromkeys(ROUGH, 3)})
+    removed = removals(three, generated_scenes(2), side=64)
+    assert [one.digits for one in removed if one.layer == "dark3_c"] == [2, 1]
+    saving = removed[0].saved
+    assert without(removed, saving=saving) == {removed[0].layer: removed[0].digits}
+    assert without(removed, saving=saving + 1) != without(removed, saving=saving)
+    assert without(removed, saving=10**9)["dark3_c"] == 1
 
 
 def test_variants_grow_coarser_and_cheaper(detector):
-    moved = layer_sensitivity(detector, generated_scenes(2), side=64)
-    points = variants(detector, generated_scenes(2), moved, side=64)
-    layers = len(moved)
-    coarser, shallower = points[: len(SHARES)], points[len(SHARES) :]
-    assert [one.one_digit_layers for one in coarser] == [round(share * layers) for share in SHARES]
+    removed = removals(detector, generated_scenes(2), side=64)
+    points = variants(detector, generated_scenes(2), removed, side=64)
+    coarser, shallower = points[: len(SAVINGS)], points[len(SAVINGS) :]
+    whole = cost_of(resized(detector.program, (512, 512))).lane_cycles
     cycles = [one.lane_cycles for one in coarser]
-    assert cycles[0] == cost_of(resized(detector.program, (512, 512))).lane_cycles
+    assert cycles[0] == whole
     assert cycles == sorted(cycles, reverse=True)
+    reachable = whole - sum(one.saved for one in removed)
+    for share, saved in zip(SAVINGS, cycles, strict=True):
+        assert saved <= max((1 - share) * whole, reachable) + 1
     assert [one.activation_bits for one in shallower] == list(ACTIVATION_BITS)
     assert all(0 <= one.precision <= 100 for one in points)
