@@ -68,6 +68,14 @@ soak: setup  ## a million frames of stalls, bus errors, model changes and resets
 bench: setup  ## speed of the simulated board beside cocotb
 	$(COLONNADE) bench
 
+build/peers/stamp: pyproject.toml requirements.lock
+	$(PYTHON) -m venv build/peers
+	PIP_CONSTRAINT=requirements.lock build/peers/bin/pip install --quiet --disable-pip-version-check --editable '.[peers]'
+	@touch $@
+
+bench-peers: setup build/peers/stamp  ## the tile engine beside NNgen's accelerator on one layer; half an hour
+	$(COLONNADE) bench --peers
+
 evaluate: .venv/train.stamp  ## judge the intrusion models, and compare torch, QONNX and integer program on 120,000 windows each
 	$(COLONNADE) evaluate can_ids --exact
 
@@ -106,4 +114,4 @@ build/browser/chromium: $(BROWSER_FILES)
 test-page: .venv/dev.stamp build/browser/chromium  ## open the live page in a real headless Chromium, fetched from npm
 	$(BIN)/python -m pytest tests/host/live/test_page.py
 
-.PHONY: help setup setup-train demo test figures sim prove verify soak test-pynq301 bench evaluate report boards bitstream resources bundle test-bundle test-page
+.PHONY: help setup setup-train demo test figures sim prove verify soak test-pynq301 bench bench-peers evaluate report boards bitstream resources bundle test-bundle test-page

@@ -2,25 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hw.resources import Area
+
 CLOCK_MHZ = 100
 #: The modules of the shift array, of which there are as many equal ones as outputs times pixel lanes.
 SUMS = "*.sum_*"
 
 
-def measure_area(engine: str) -> dict[str, float]:
+def overlay_area(engine: str) -> Area:
     """Of the whole overlay for xc7: one sum of the array is synthesised alone, the rest flat without them."""
+    return _areas(engine)[0]
+
+
+def _areas(engine: str) -> tuple[Area, Area]:
+    """The overlay, and one sum of its array."""
     from hw.arith.shift_lane import ShiftSum
     from hw.overlay.tile import TileOverlay
-    from hw.resources import area
-    from hw.tile.compile import compile_program
-    from sim.campaigns.tile_stack import stack
+    from hw.resources import Area, area
 
     overlay = TileOverlay(preset=engine, technology="xc7")
     preset = overlay.preset
     count = preset.pixels * preset.channels
     one = area(ShiftSum(preset.channels, "xc7"))
     rest = area(overlay, apart=SUMS, timeout_s=7200)
-    lut, dsp = rest.lut + count * one.lut, rest.dsp + count * one.dsp
+    parts = {name: value + count * getattr(one, name) for name, value in asdict(rest).items()}
+    return Area(**parts), one
+
+
+def measure_area(engine: str) -> dict[str, float]:
+    """The overlay's figures."""
+    from hw.tile.compile import compile_program
+    from hw.tile.preset import preset as named_preset
+    from sim.campaigns.tile_stack import stack
+
+    preset = named_preset(engine)
+    whole, one = _areas(engine)
+    lut = whole.lut
     costs = compile_program(stack(), preset).costs
     use = sum(cost.macs for cost in costs) / sum(cost.cycles for cost in costs) / preset.lanes
     peak = 2 * preset.lanes * CLOCK_MHZ / 1000 / (lut / 1000)
@@ -28,9 +49,9 @@ def measure_area(engine: str) -> dict[str, float]:
         "tile.lut": lut,
         "tile.lut_per_lane": lut / preset.lanes,
         "tile.array_lut_per_lane": one.lut / preset.channels,
-        "tile.ff": rest.ff + count * one.ff,
-        "tile.dsp": dsp,
-        "tile.ramb36": rest.ramb36 + count * one.ramb36,
+        "tile.ff": whole.ff,
+        "tile.dsp": whole.dsp,
+        "tile.ramb36": whole.ramb36,
         "tile.gops_per_klut_100mhz_peak": peak,
         "tile.gops_per_klut_100mhz_effective": peak * use,
     }

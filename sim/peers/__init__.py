@@ -1,0 +1,1 @@
+"""Other projects' accelerators on the simulated board, beside ours: same layer, memory and synthesis."""
