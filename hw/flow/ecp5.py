@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,8 @@ from hw.flow.cache import BuildCache, content_key
 from hw.flow.clocking import OSCILLATOR_MHZ, add_clock
 from hw.flow.products import log_of, netlist_hash
 from hw.flow.timing import Placed, read_report
-from hw.flow.tools import FlowError, Tool, require, run
+from hw.flow.tools import FlowError, Tool, require, run, telling_line
+from hw.resources import without_brackets
 
 __all__ = [
     "ECPPACK", "NEXTPNR", "TOOLS", "YOSYS", "Ecp5Build", "Ecp5Top", "build", "build_with_luck", "synthesise",
@@ -148,16 +150,33 @@ def build_with_luck(component: wiring.Component, *, seed: int = 1, **options: An
 
 def synthesise(text: str, script: str, *, cache: BuildCache, log: Path) -> Any:
     """The cached folder of a yosys run over top.il, with what `script` writes there."""
+    # A signal `x[0]` beside an `x` would be taken for a bit of it, on which yosys stumbles after abc9.
+    text = without_brackets(text)
 
     def build_in(folder: Path) -> None:
         (folder / "top.il").write_text(text)
         (folder / "synthesis.ys").write_text(script)
-        run(YOSYS, ["-q", "synthesis.ys"], folder=folder, log=log)
+        _run_yosys(folder, log)
         missing = [name for name in ("top.json", "stat.json") if not (folder / name).is_file()]
         if missing:
             raise FlowError(f"yosys ended well and yet wrote no {missing[0]}; read {log}")
 
     return cache.get(content_key([YOSYS.version, script, text]), build_in)
+
+
+def _run_yosys(folder: Path, log: Path) -> None:
+    """Run synthesis.ys. What YoWASP prints ends at abc9; the log that yosys writes itself does not."""
+    own = folder / "yosys.log"
+    try:
+        run(YOSYS, ["-q", "-l", own.name, "synthesis.ys"], folder=folder, log=log)
+    except FlowError:
+        said = own.read_text(errors="replace") if own.is_file() else ""
+        if "ERROR" not in said:
+            raise
+        log.write_text(said)
+        raise FlowError(f"{YOSYS.name} failed: {telling_line(said, 1)}; read {log}") from None
+    if own.is_file():
+        shutil.move(own, log)
 
 
 def cell_counts(statistics: Path) -> dict[str, int]:

