@@ -64,8 +64,11 @@ class Writer(Engine):
         buffered = Fifo(shape=self._burst, depth=max(Fifo.DEPTH_MIN, self.BUFFERED_BURSTS))
         for name, unit in (("planned", planned), ("entry", entry), ("buffered", buffered)):
             m.submodules[name] = ResetInserter(clearing)(unit)
-        # Bursts whose address was given still need their data, of which the last beat may be in `spread`.
-        unneeded = clearing & (granted == 0)
+        # Bursts whose address was given still need their data, of which the last beat may be in `spread`. No
+        # address is given while all is dropped, and nothing comes as far as here in the cycle after: so a
+        # register does, of which many bits are reset.
+        unneeded = Signal()
+        m.d.sync += unneeded.eq(clearing & (granted == 0))
         m.submodules.spread = ResetInserter(unneeded)(spread)
         beats = Fifo(
             shape=WriteBeat(self._data_bits), depth=max(16, self.BUFFERED_BURSTS * self._burst_beats)

@@ -141,12 +141,16 @@ class BitTimer(wiring.Component):
 
         resynchronised = Signal()
         m.d.sync += [quantum.eq(following), self.sample.eq(at_sample_point)]
-        # Whether a cycle is the last of its quantum is known a cycle before: the comparison has its own.
+        # Whether a cycle is the last of its quantum is known a cycle before: the comparison has its own. An
+        # edge sets one bit that says "first", rather than every bit of `cycle` at the end of a long way.
         cycles_less_2 = Signal(signed(9))
+        first_of_quantum, counted = Signal(), Signal(8)
+        m.d.comb += counted.eq(Mux(first_of_quantum, 0, cycle))
         m.d.sync += [
             cycles_less_2.eq(self.timing.prescaler - 1),
-            cycle.eq(Mux(last_of_quantum, 0, cycle + 1)),
-            last_of_quantum.eq((cycles_less_2 < 0) | (~last_of_quantum & (cycle == cycles_less_2))),
+            first_of_quantum.eq(0),
+            cycle.eq(Mux(last_of_quantum, 0, counted + 1)),
+            last_of_quantum.eq((cycles_less_2 < 0) | (~last_of_quantum & (counted == cycles_less_2))),
         ]
         with m.If(at_sample_point):
             m.d.sync += [self.bit.eq(level), resynchronised.eq(0)]
@@ -154,7 +158,7 @@ class BitTimer(wiring.Component):
         with m.If(self.edge & (self.hard_sync | at_sample_point | (self.bit & ~resynchronised))):
             m.d.sync += [resynchronised.eq(1), quantum.eq(corrected)]
             with m.If(self.hard_sync | within_reach):
-                m.d.sync += [quantum.eq(0), cycle.eq(0), last_of_quantum.eq(cycles_less_2 < 0)]
+                m.d.sync += [quantum.eq(0), first_of_quantum.eq(1), last_of_quantum.eq(cycles_less_2 < 0)]
 
         was_early = Signal()
         m.d.sync += was_early.eq(quantum < 0)

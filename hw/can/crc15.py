@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from amaranth.hdl import Module, Mux
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -34,10 +34,16 @@ class Crc15(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        following = (self.state << 1)[:15] ^ Mux(self.bit ^ self.state[14], POLYNOMIAL, 0)
-        m.d.comb += self.matches.eq(following == 0)
+        feedback = self.bit ^ self.state[14]
+        # The polynomial is odd: feedback would leave a one. So all that has to be zero is what was there
+        # before, and whether it is gets known a cycle earlier: much hangs on `matches`.
+        rest_is_zero = Signal(init=1)
+        m.d.comb += self.matches.eq(rest_is_zero & ~feedback)
         with m.If(self.clear):
-            m.d.sync += self.state.eq(0)
+            m.d.sync += [self.state.eq(0), rest_is_zero.eq(1)]
         with m.Elif(self.valid):
-            m.d.sync += self.state.eq(following)
+            m.d.sync += [
+                self.state.eq((self.state << 1)[:15] ^ Mux(feedback, POLYNOMIAL, 0)),
+                rest_is_zero.eq(~feedback & (self.state[:13] == 0)),
+            ]
         return m
