@@ -233,7 +233,7 @@ def _sensitivity(console: Console, detector: Detector, data: Path | None, out: P
     from models.detector.pictures import voc_split
     from models.detector.plots import plot_pareto
     from models.detector.scenes import generated_scenes
-    from models.detector.sensitivity import removals, variants
+    from models.detector.sensitivity import removals, suppression, variants
     from models.detector.training import split_held_out
 
     try:
@@ -241,12 +241,16 @@ def _sensitivity(console: Console, detector: Detector, data: Path | None, out: P
     except FileNotFoundError:
         pictures = generated_scenes(SENSITIVITY_PICTURES, seed=2_000)
     pictures = pictures.select(pictures.names[:SENSITIVITY_PICTURES], pictures.description)
+    side = min(416, detector.described["size"][0])
+    overlaps = suppression(detector, pictures, side=side)
+    for overlap, precision in overlaps.items():
+        console.print(f"boxes that overlap a better one by {overlap} suppressed: mAP {precision:.2f}")
     removed = removals(detector, pictures)
     points = variants(
         detector,
         pictures,
         removed,
-        side=min(416, detector.described["size"][0]),
+        side=side,
         report=lambda one: console.print(
             f"{one.label}: mAP {one.precision:.2f}, {one.lane_cycles / 1e6:.2f} M lane-cycles"
         ),

@@ -11,15 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.detector.boxes import BOX_STEP, LARGEST_LOG, Detections, Placement
+from models.detector.boxes import BOX_STEP, KEPT, LARGEST_LOG, MOST, OVERLAP, Detections, Placement
 from models.detector.topology import STRIDES
 from models.program import Output
 
 __all__ = ["Candidates", "Decoder", "suppressed"]
-
-#: As many candidates as `boxes.detect` looks at, and as many boxes as it keeps.
-MOST, KEPT = 1000, 100
-OVERLAP = 0.65
 
 
 class Candidates(NamedTuple):

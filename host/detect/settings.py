@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from host.detect.decoding import OVERLAP
+from models.detector.boxes import OVERLAP
 
 __all__ = ["POLICIES", "Settings"]
 

@@ -11,6 +11,9 @@ from models.detector.topology import STRIDES
 
 __all__ = [
     "BOX_STEP",
+    "KEPT",
+    "MOST",
+    "OVERLAP",
     "Detections",
     "Placement",
     "decode",
@@ -27,6 +30,11 @@ GREY = 114
 BOX_STEP = 0.5
 #: No box is wider than e^4 cells; a larger prediction would overflow float32.
 LARGEST_LOG = 8.0
+#: Of a picture: so many candidates, the best ones, are looked at, and so many boxes kept.
+MOST, KEPT = 1000, 100
+#: A box that overlaps a better one of its class by more than this is the same object. Chosen by pictures held
+#: out of the train split (`colonnade evaluate detector --sensitivity`).
+OVERLAP = 0.45
 
 
 class Placement(NamedTuple):
@@ -124,16 +132,14 @@ def detect(
     shape: tuple[int, int],
     *,
     least_score: float = 0.3,
-    overlap: float = 0.65,
-    most: int = 1000,
-    kept: int = 100,
+    overlap: float = OVERLAP,
 ) -> Detections:
     """What these maps see in a picture of (height, width) `shape`, in the picture's own pixels."""
     boxes, scores = decode(maps)
     rows, classes = np.nonzero(scores >= least_score)
     values = scores[rows, classes]
-    best = np.argsort(-values, kind="stable")[:most]
+    best = np.argsort(-values, kind="stable")[:MOST]
     boxes = (boxes[rows[best]] - np.tile([placement.left, placement.top], 2)) / placement.scale
     boxes = np.clip(boxes, 0, np.tile([shape[1], shape[0]], 2))
     found = Detections(boxes, values[best], classes[best])
-    return found[suppress(found, threshold=overlap)[:kept]]
+    return found[suppress(found, threshold=overlap)[:KEPT]]

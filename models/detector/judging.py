@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.detector.boxes import Detections, detect, letterbox, sorted_pixels
+from models.detector.boxes import OVERLAP, Detections, detect, letterbox, sorted_pixels
 from models.detector.metrics import Precision, mean_average_precision
 from models.detector.pictures import PictureSet
 
@@ -42,6 +42,7 @@ def judge(
     size: tuple[int, int],
     *,
     classes: int,
+    overlap: float = OVERLAP,
     coco: bool = False,
     report: Callable[[int], None] = lambda _: None,
 ) -> Judged:
@@ -57,7 +58,8 @@ def judge(
         maps = runner(pixels)
         seconds += time.perf_counter() - began
         shape = picture.pixels.shape[0], picture.pixels.shape[1]
-        found.append(detect(tuple(one[0] for one in maps), placement, shape, least_score=LEAST_SCORE))
+        first = tuple(one[0] for one in maps)
+        found.append(detect(first, placement, shape, least_score=LEAST_SCORE, overlap=overlap))
         truths.append(picture.truth)
         report(index + 1)
     voc07, voc12 = (

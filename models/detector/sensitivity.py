@@ -21,11 +21,12 @@ from models.detector.shift import shift_values
 from models.detector.starting import correct_biases
 from models.detector.zoo import Detector
 
-__all__ = ["Point", "Removal", "removals", "variants", "without"]
+__all__ = ["Point", "Removal", "removals", "suppression", "variants", "without"]
 
 #: Shares of the lane-cycles that are to be saved by fewer digits.
 SAVINGS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 ACTIVATION_BITS = (7, 6, 5, 4)
+OVERLAPS = (0.35, 0.45, 0.55, 0.65, 0.75)
 SIDE = 512
 
 
@@ -107,6 +108,16 @@ def variants(
         points.append(point)
         report(point)
     return points
+
+
+def suppression(detector: Detector, pictures: PictureSet, *, side: int = 416) -> dict[float, float]:
+    """Precision over the overlap at which a box counts as one that was found already."""
+    classes, size = len(detector.classes), (side, side)
+    runner = detector.runner(size)
+    return {
+        overlap: judge(pictures, runner, size, classes=classes, overlap=overlap).voc07.mean
+        for overlap in OVERLAPS
+    }
 
 
 def _plans(detector: Detector, removed: list[Removal]) -> Iterator[tuple[str, dict[str, int], int]]:

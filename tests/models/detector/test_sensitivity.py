@@ -1,16 +1,20 @@
 """The sensitivity report on a network whose sensitive layers are known: all others are rounded already."""
 
 import dataclasses
+import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from models.detector.cost import cost_of, resized
+from models.detector.metrics import Truth
 from models.detector.network import Network
+from models.detector.pictures import Picture, PictureSet
 from models.detector.recipes import RECIPES
 from models.detector.scenes import generated_scenes
-from models.detector.sensitivity import ACTIVATION_BITS, SAVINGS, removals, variants, without
+from models.detector.sensitivity import ACTIVATION_BITS, SAVINGS, removals, suppression, variants, without
 from models.detector.shift import shift_values
 from models.detector.shipping import ship
 from models.detector.topology import yolox_nano
@@ -69,3 +73,18 @@ def test_variants_grow_coarser_and_cheaper(detector):
         assert saved <= max((1 - share) * whole, reachable) + 1
     assert [one.activation_bits for one in shallower] == list(ACTIVATION_BITS)
     assert all(0 <= one.precision <= 100 for one in points)
+
+
+def test_suppression_finds_both_of_two_that_overlap_by_a_half():
+    """Two boxes of 32 x 32, 11 pixels apart: 21 / 43 of their union is common to both."""
+    boxes = np.array([[8, 8, 40, 40], [19, 8, 51, 40]], float)
+    truth = Truth(boxes, np.zeros(2, int), np.zeros(2, bool))
+    picture = Picture("two", np.zeros((64, 64, 3), np.uint8), truth)
+    maps = [np.full((1, 6, 64 // stride, 64 // stride), -20.0) for stride in (8, 16, 32)]
+    for column, (x0, score) in {1: (8, 9.0), 3: (19, 5.0)}.items():
+        centre = ((x0 + 16) / 8 - column, (8 + 16) / 8 - 2)
+        maps[0][0, :, 2, column] = [*(2 * offset for offset in centre), *[2 * math.log(4)] * 2, score, score]
+    detector = SimpleNamespace(classes=("box",), runner=lambda _: lambda _: tuple(maps))
+    found = suppression(detector, PictureSet("two boxes", ("two",), lambda _: picture), side=64)
+    one_of_two = 100 * 6 / 11  # precision is 1 at recalls of 0, 0.1 .. 0.5
+    assert found == pytest.approx({0.35: one_of_two, 0.45: one_of_two, 0.55: 100, 0.65: 100, 0.75: 100})
