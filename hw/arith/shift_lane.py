@@ -35,7 +35,7 @@ def excess(digits: np.ndarray, axis: tuple[int, ...] | int | None = None) -> np.
 
 
 class ShiftArray(wiring.Component):
-    """`sums[p][o] = sum over i of digit(w[o][i]) * x[p][i]`, plus `excess` of the digits of `w[o]`.
+    """`sums[p][o] = sum over i of digit(w[o][i]) * x[p][o][i]`, plus `excess` of the digits of `w[o]`.
 
     Latency `latency_cycles`, initiation interval 1 cycle, no back-pressure. Activations are unsigned bytes.
     With `technology`, products and adders are instantiated for that family, see `TernaryAdd`.
@@ -46,7 +46,11 @@ class ShiftArray(wiring.Component):
         self.sum_bits = (channels * ((1 << PRODUCT_BITS) - 1)).bit_length()
         super().__init__(
             {
-                "x": In(data.ArrayLayout(data.ArrayLayout(ACTIVATION_BITS, channels), pixels)),
+                "x": In(
+                    data.ArrayLayout(
+                        data.ArrayLayout(data.ArrayLayout(ACTIVATION_BITS, channels), channels), pixels
+                    )
+                ),
                 "w": In(data.ArrayLayout(data.ArrayLayout(DIGIT_BITS, channels), channels)),
                 "sums": Out(data.ArrayLayout(data.ArrayLayout(self.sum_bits, channels), pixels)),
             }
@@ -67,15 +71,15 @@ class ShiftArray(wiring.Component):
 
     @staticmethod
     def compute(x: np.ndarray, digits: np.ndarray) -> np.ndarray:
-        """The golden twin: x (pixels, inputs) and digits (outputs, inputs) to sums (pixels, outputs)."""
-        return x.astype(np.int64) @ digits.T + excess(digits, axis=1)
+        """The golden twin: x (pixels, outputs, inputs), digits (outputs, inputs), sums (pixels, outputs)."""
+        return (x.astype(np.int64) * digits).sum(axis=2) + excess(digits, axis=1)
 
     def elaborate(self, platform) -> Module:
         m = Module()
         for p in range(self.pixels):
             for o in range(self.channels):
                 m.submodules[f"sum_{p}_{o}"] = unit = ShiftSum(self.channels, self._technology)
-                m.d.comb += [unit.x.eq(self.x[p]), unit.w.eq(self.w[o]), self.sums[p][o].eq(unit.total)]
+                m.d.comb += [unit.x.eq(self.x[p][o]), unit.w.eq(self.w[o]), self.sums[p][o].eq(unit.total)]
         return m
 
 

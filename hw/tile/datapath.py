@@ -1,11 +1,12 @@
 """The engine's memories and arithmetic: words read, products summed, results requantised into row slots."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.arith.requantise import Requantise
 from hw.arith.shift_lane import ShiftArray
+from hw.tile.operands import Operands
 from hw.tile.preset import Preset
 from hw.tile.sequencer import BEAT, CONFIG
 from models.program.digits import DIGIT_BITS, RADIX
@@ -16,15 +17,15 @@ __all__ = ["Datapath"]
 class Datapath(wiring.Component):
     """Feature banks, weight memory, shift array, accumulators, maxima, requantisers and row slots.
 
-    A beat of the sequencer meets its words `READ_CYCLES` later and is in the results after `DRAIN_CYCLES`
-    (see `drain_cycles`); the results leave one pixel lane a cycle. No back-pressure: the sequencer sees to
-    it that there is room.
+    A beat of the sequencer meets its operands `READ_CYCLES` later and is in the results after
+    `drain_cycles`; the results leave one pixel lane a cycle. No back-pressure: the sequencer sees to it that
+    there is room.
     """
 
-    READ_CYCLES = 2
+    READ_CYCLES = 3
 
     def __init__(self, preset: Preset, *, technology: str | None = None):
-        self.preset = preset
+        self.preset, self._technology = preset, technology
         self.array = ShiftArray(pixels=preset.pixels, channels=preset.channels, technology=technology)
         super().__init__(
             {
@@ -51,8 +52,11 @@ class Datapath(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         m.submodules.array = self.array
-        weights = self._memories(m)
-        beat = _later(m, self.beat, self.READ_CYCLES, "read")
+        addressed = _later(m, self.beat, 1, "addressed")
+        read = _later(m, addressed, 1, "read")
+        beat = _later(m, read, self.READ_CYCLES - 2, "operands")
+        self._operands(m, self._features(m), addressed, read, beat)
+        weights = self._weights(m)
         pending = Signal(self.preset.channels * 32)
         with m.If(beat.biases):
             m.d.sync += pending.eq(weights)
@@ -62,9 +66,9 @@ class Datapath(wiring.Component):
         self._finish(m, _later(m, late, 1, "capture"), pending, sums, greatest)
         return m
 
-    def _memories(self, m: Module):
-        """Connect the array's inputs; return the weight word as read."""
-        preset = self.preset
+    def _features(self, m: Module) -> list[Signal]:
+        """The words of the pixel lanes, in step with the beat that is read."""
+        preset, words = self.preset, []
         for p in range(preset.pixels):
             bank = memory.Memory(shape=preset.bus_bits, depth=preset.feature_words, init=())
             m.submodules[f"bank_{p}"] = bank
@@ -76,10 +80,35 @@ class Datapath(wiring.Component):
                 write.data.eq(self.bank_data),
                 read.addr.eq(self.feature_addr),
                 read.en.eq(1),
-                self.array.x[p].as_value().eq(word),
             ]
             m.d.sync += word.eq(read.data)
-        parts = []
+            words.append(word)
+        return words
+
+    def _operands(self, m: Module, words: list[Signal], addressed, read, beat) -> None:
+        """Words go straight to the array, those of a window once it is closed and the last one slid in."""
+        takes, windowed = Signal(), Signal()
+        m.d.sync += [
+            takes.eq((addressed.valid & ~addressed.windowed) | read.closes),
+            windowed.eq(read.closes),
+        ]
+        for p, word in enumerate(words):
+            m.submodules[f"operands_{p}"] = unit = Operands(
+                channels=self.preset.channels, technology=self._technology
+            )
+            m.d.comb += [
+                unit.word.eq(word),
+                unit.slides.eq(read.slides),
+                unit.takes.eq(takes),
+                unit.windowed.eq(windowed),
+                unit.upper.eq(beat.upper),
+                self.array.x[p].as_value().eq(unit.x.as_value()),
+            ]
+
+    def _weights(self, m: Module) -> Value:
+        """Connect the array's weights; return the word, in step with the operands."""
+        preset, parts = self.preset, []
+        address = _later_value(m, self.weight_addr, self.READ_CYCLES - 2, "weight_addr")
         for index in range(preset.weight_beats):
             part = memory.Memory(shape=preset.bus_bits, depth=preset.weight_words, init=())
             m.submodules[f"weights_{index}"] = part
@@ -89,7 +118,7 @@ class Datapath(wiring.Component):
                 write.addr.eq(self.weight_write_addr),
                 write.en.eq(self.weight_write[index]),
                 write.data.eq(self.bank_data),
-                read.addr.eq(self.weight_addr),
+                read.addr.eq(address),
                 read.en.eq(1),
             ]
             m.d.sync += word.eq(read.data)
@@ -118,7 +147,7 @@ class Datapath(wiring.Component):
         for p in range(self.preset.pixels):
             row = []
             for i in range(self.preset.channels):
-                x = self.array.x[p][i]
+                x = self.array.x[p][0][i]  # the same for all outputs, as in every layer but windowed ones
                 for index in range(self.array.latency_cycles):
                     # With a reset, so that it becomes flip-flops, which abound, and not shift registers.
                     later = Signal(8, name=f"late_{p}_{i}_{index}")

@@ -68,7 +68,7 @@ FIELDS: dict[Opcode, tuple[tuple[str, int, str], ...]] = {
         ("tap_row_step", 16, "words from a row of the kernel to the next"),
         ("block_step", 16, "words from a block of input channels to the next"),
         ("last_digit", 4, "digits of a weight, which are powers of four apart"),
-        ("last_block", 10, "blocks of input channels"),
+        ("last_block", 10, "blocks of input channels; of a window, of taps"),
         ("last_tap_x", 6, "kernel width"),
         ("last_tap_y", 6, "kernel height"),
         ("last_column", 10, "columns of each pixel lane"),
@@ -77,6 +77,7 @@ FIELDS: dict[Opcode, tuple[tuple[str, int, str], ...]] = {
         ("high", 8, "greatest byte"),
         ("raw", 1, "shift without rounding or clipping, low byte only"),
         ("greatest", 1, "the greatest of the inputs instead of the sum of products"),
+        ("windowed", 1, "each output sees all taps of its own channel at once"),
     ),
     Opcode.LAYER: (("index", 8, "number of the layer that is over"),),
     Opcode.STORE: (

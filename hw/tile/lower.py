@@ -14,6 +14,7 @@ import numpy as np
 
 from hw.arith.requantise import SHIFT_MAX
 from hw.arith.shift_lane import excess
+from hw.tile.depthwise import is_windowed
 from hw.tile.factors import without_factors
 from hw.tile.preset import Preset
 from models.program import Program, ops
@@ -94,6 +95,7 @@ class Layer:
     raw: bool = False
     fill: int | None = None  #: what padding reads as, where it is not zero
     macs: int = 0
+    windowed: bool = False  #: each output sees its own channel only, and all taps of it at once
 
 
 @dataclass
@@ -322,6 +324,7 @@ class _Lowering:
         self._touch(view)
         if fields["digits"] is not None:
             fields["bias"] = fields["bias"] - weight_of(excess(fields["digits"], axis=(2, 3, 4)))
+            fields["windowed"] = is_windowed(fields["digits"], fields["stride"], self.preset)
         self.layers.append(
             Layer(
                 op=op, name=name, source=view, output=out.planes[0].buffer, first_plane=first_plane, **fields

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from hw.arith.shift_lane import codes
+from hw.tile.depthwise import plane_of, window_beats, window_codes, window_cycles
 from hw.tile.instruction import Instruction, Opcode
 from hw.tile.lower import Layer, Lowered, Plane
 from hw.tile.preset import Preset
@@ -57,6 +58,7 @@ class LayerCost:
     compulsory_bytes: int = 0
     instructions: int = 0
     cycles: int = 0
+    windowed: bool = False
 
 
 @dataclass
@@ -129,6 +131,13 @@ def weight_chunks(layer: Layer, preset: Preset) -> list[Chunk]:
             chunks.append(Chunk((start // lanes, 1, 0), 1, head))
             continue
         digits = layer.digits[:, start:stop]
+        if layer.windowed:
+            plane = plane_of(digits, preset)
+            assert plane is not None
+            beats = window_codes(digits, plane, preset)
+            packed = _packed(beats.reshape(len(beats), -1), word_bits)
+            chunks.append(Chunk((plane, 1, 0), 1 + len(beats), head + packed))
+            continue
         count, _, _, height, width = digits.shape
         blocks = digits.reshape(count, stop - start, planes, lanes, height, width)
         used = np.flatnonzero(blocks.any(axis=(0, 1, 3, 4, 5)))
@@ -234,7 +243,7 @@ class _Scheduler:
         tiling = tiling_of(layer, preset, chunks)
         if isinstance(tiling, str):
             raise _TooLarge(layer, preset, tiling)
-        cost = LayerCost(layer.name, layer.macs, tiling)
+        cost = LayerCost(layer.name, layer.macs, tiling, windowed=layer.windowed)
         self.costs.append(cost)
         addresses = []
         for chunk in chunks:
@@ -391,6 +400,12 @@ class _Scheduler:
         (height, width), (down, right) = layer.kernel, layer.stride
         first, blocks, step = chunk.planes
         length = digits * blocks * height * width
+        cycles = rows * tiling.columns * max(length, preset.pixels)
+        if layer.windowed:
+            length = window_beats(digits, layer.kernel, preset)
+            blocks = length // digits  # of taps
+            row_first, others = window_cycles(digits, layer.kernel, layer.stride, preset)
+            cycles = length + rows * (row_first + (tiling.columns - 1) * others)
         plane = layer.first_plane + group
         address = out.offset + ((plane * out.height + y) * out.width + first_column) * preset.channels
         values = {
@@ -410,6 +425,7 @@ class _Scheduler:
             "high": layer.high,
             "raw": int(layer.raw),
             "greatest": int(layer.digits is None),
+            "windowed": int(layer.windowed),
         }
         store = {
             "addr": address,
@@ -422,8 +438,7 @@ class _Scheduler:
         cost = self.costs[index]
         cost.beats += rows * tiling.columns * length
         cost.write_bytes += rows * valid * preset.channels
-        cycles = 2 + rows * tiling.columns * max(length, preset.pixels)
-        self.computes.append(_Compute(values, store, len(self.loads), index, cycles))
+        self.computes.append(_Compute(values, store, len(self.loads), index, 2 + cycles))
 
     def _merge(self) -> list[Instruction]:
         """All in one stream; a load as early as what it waits for and the lookahead allow."""
@@ -464,7 +479,7 @@ class _Scheduler:
 
     def _predict(self, waits: list[int], stores_after: list[int], *, latency: int = 40) -> None:
         """Cycles of each layer: three units in turn, each as slow as the beats it moves."""
-        start_up, pipe = latency + 30, 13
+        start_up, pipe = latency + 30, 14
         load_ends, compute_ends, store_ends = [0], [0], [0]
         issued, t_load, t_compute, t_store, closed = 0, start_up, 0, 0, 0
         store_count = [0, *stores_after]

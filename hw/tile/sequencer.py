@@ -1,17 +1,19 @@
 """The loops of the engine: which words of features and weights are read in each cycle, and why not."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.tile.instruction import BITS, Opcode, layout
 from hw.tile.loader import COUNT_BITS
 from hw.tile.preset import Preset
+from hw.tile.window import WindowLoops
 
 __all__ = ["BEAT", "CONFIG", "Sequencer"]
 
 #: What goes along with the words read: `first` and `last` of a sum, of a row, and of an instruction.
-#: The first beat of each pass but the first `scales` what was summed before.
+#: The first beat of each pass but the first `scales` what was summed before. In windowed layers, the word
+#: read `slides` into the window, which it or a later beat `closes`; `upper`: of taps beyond the lanes.
 BEAT = data.StructLayout(
     {
         "valid": 1,
@@ -22,6 +24,10 @@ BEAT = data.StructLayout(
         "row_first": 1,
         "row_last": 1,
         "opens": 1,
+        "windowed": 1,
+        "slides": 1,
+        "closes": 1,
+        "upper": 1,
     }
 )
 #: What the results of an instruction need.
@@ -33,7 +39,8 @@ class Sequencer(wiring.Component):
 
     One cycle an instruction goes to its biases. A beat is held back when its row has no slot, or when its
     sum would be complete before the last one's results have left, one pixel lane a cycle. `drain_cycles` is
-    how long the results of a beat are on their way: the next biases must not overtake them.
+    how long the results of a beat are on their way: the next biases must not overtake them. Of a windowed
+    layer, words are read and windows multiplied side by side (`WindowLoops`): what holds one holds both.
     """
 
     def __init__(self, preset: Preset, *, drain_cycles: int):
@@ -69,8 +76,13 @@ class Sequencer(wiring.Component):
         since_open = Signal(range(self._drain_cycles + 1), init=self._drain_cycles)
         since_sum = Signal(range(self.preset.pixels + 1), init=self.preset.pixels - 1)
         loops = _Loops(m, op)
-        row_start = loops.sum_first & loops.at_column_0
-        group_held = loops.sum_last & (since_sum != self.preset.pixels - 1)
+        window = WindowLoops(m, op, loops)
+        sums, row_start, group_held = Signal(), Signal(), Signal()
+        m.d.comb += [
+            sums.eq(~op.windowed | window.multiplies),
+            row_start.eq(sums & loops.sum_first & loops.at_column_0),
+            group_held.eq(sums & loops.sum_last & (since_sum != self.preset.pixels - 1)),
+        ]
         m.d.sync += self.beat.eq(0)
 
         with m.If(take_slot & ~self.slot_freed):
@@ -108,6 +120,7 @@ class Sequencer(wiring.Component):
                         for name in ("low", "high", "raw", "greatest", "last_column")
                     ]
                     loops.start(head)
+                    window.start(head)
                     m.next = "RUN"
             with m.State("RUN"):
                 with m.If(row_start & (slots == 0)):
@@ -115,24 +128,31 @@ class Sequencer(wiring.Component):
                 with m.Elif(group_held):
                     m.d.comb += self.waits_drain.eq(1)
                 with m.Else():
-                    m.d.comb += [issue.eq(1), take_slot.eq(row_start), self.busy.eq(1)]
+                    m.d.comb += [issue.eq(1), take_slot.eq(row_start), self.busy.eq(sums)]
                     m.d.sync += [
-                        self.feature_addr.eq(loops.addr),
+                        self.feature_addr.eq(Mux(op.windowed, window.addr, loops.addr)),
                         self.weight_addr.eq(loops.weight),
-                        self.beat.valid.eq(1),
+                        self.beat.valid.eq(sums),
                         self.beat.first.eq(loops.sum_first),
                         self.beat.scales.eq(loops.pass_first & ~loops.sum_first),
                         self.beat.last.eq(loops.sum_last),
                         self.beat.row_first.eq(loops.at_column_0),
                         self.beat.row_last.eq(loops.at_last_column),
                         self.beat.opens.eq(~opened),
+                        self.beat.windowed.eq(op.windowed),
+                        self.beat.slides.eq(op.windowed & window.reads),
+                        self.beat.closes.eq(op.windowed & window.ends),
+                        self.beat.upper.eq(op.windowed & (loops.block != 0)),
                     ]
-                    loops.step()
-                    with m.If(loops.sum_last):
+                    with m.If(op.windowed):
+                        window.step()
+                    with m.If(sums):
+                        loops.step()
+                    with m.If(sums & loops.sum_last):
                         m.d.sync += [since_sum.eq(0), opened.eq(1)]
                         with m.If(~opened):
                             m.d.sync += since_open.eq(0)
-                    with m.If(loops.all_last):
+                    with m.If(sums & loops.all_last):
                         m.d.sync += self.complete.eq(self.complete + 1)
                         m.next = "TAKE"
         with m.If(self.start):
@@ -141,7 +161,7 @@ class Sequencer(wiring.Component):
 
 
 class _Loops:
-    """The nested counters and, for each level, the address at which it stands."""
+    """The nested counters and, for each level, the address at which it stands; taps of a window are one."""
 
     def __init__(self, m: Module, op):
         self._m, self._op = m, op
@@ -153,8 +173,8 @@ class _Loops:
         self._at_column, self._at_row = Signal(16), Signal(16)
         ends = [
             self.block == op.last_block,
-            self.tap_x == op.last_tap_x,
-            self.tap_y == op.last_tap_y,
+            op.windowed | (self.tap_x == op.last_tap_x),
+            op.windowed | (self.tap_y == op.last_tap_y),
             self.digit == op.last_digit,
         ]
         self.pass_first, self.sum_first, self.sum_last = Signal(), Signal(), Signal()

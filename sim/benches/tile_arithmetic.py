@@ -58,7 +58,7 @@ async def sums_are_those_of_the_golden_twin(dut):
     expected = deque()
     for cycle in range(parameters()["cycles"]):
         high = 256 if cycle % 3 else 2  # all ones, too: the widest sums
-        x = 255 - rng.integers(0, high, (PIXELS, CHANNELS))
+        x = 255 - rng.integers(0, high, (PIXELS, CHANNELS, CHANNELS))
         digits = rng.choice(DIGITS if cycle % 5 else [4, -4], (CHANNELS, CHANNELS))
         dut.array_x.value = _bits(x.reshape(-1), 8)
         dut.array_w.value = _bits(codes(digits).reshape(-1), DIGIT_BITS)

@@ -1,4 +1,7 @@
-"""The tile engine's sequencer beside plain loops: every beat in order, none before what it waits for."""
+"""The tile engine's sequencer beside plain loops: every beat in order, none before what it waits for.
+
+Of windowed layers, beats that read a word and beats that multiply are written down apart, and laid together.
+"""
 
 import random
 from functools import partial
@@ -19,7 +22,12 @@ CONFIGURED = ("low", "high", "raw", "greatest", "last_column")
 
 def beats_of(op: dict[str, int]) -> list[dict[str, int]]:
     """What a COMPUTE reads, in the order in which it reads it: biases, then its sums."""
-    beats = [{"biases": 1, "weight_addr": op["weights"]}]
+    biases = {"biases": 1, "weight_addr": op["weights"]}
+    return [biases, *(windowed_beats_of(op) if op["windowed"] else dense_beats_of(op))]
+
+
+def dense_beats_of(op: dict[str, int]) -> list[dict[str, int]]:
+    beats = []
     rows, columns = range(op["last_row"] + 1), range(op["last_column"] + 1)
     taps = [
         (digit, y, x, block)
@@ -40,9 +48,62 @@ def beats_of(op: dict[str, int]) -> list[dict[str, int]]:
                         "scales": int(digit > 0 and y == x == block == 0),
                         "last": int(index == len(taps) - 1), "row_first": int(column == 0),
                         "row_last": int(column == op["last_column"]), "opens": int(row == column == 0),
+                        "windowed": 0, "slides": 0, "closes": 0, "upper": 0,
                     }
                 )  # fmt: skip
     return beats
+
+
+def windowed_beats_of(op: dict[str, int]) -> list[dict[str, int]]:
+    """In period n, window n is read and window n - 1 multiplied: as many beats as the longer of both has."""
+    reads, sums = words_of_windows(op), sums_of_windows(op)
+    beats = []
+    for read, products in zip([*reads, []], [[], *sums], strict=True):
+        for index in range(max(len(read), len(products))):
+            beat = {"windowed": 1, "valid": 0, "slides": 0, "closes": 0}
+            if index < len(read):
+                beat |= {"slides": 1, "feature_addr": read[index]}
+            if index < len(products):
+                beat |= products[index]
+            beats.append(beat)
+        beats[-1]["closes"] = 1
+    return beats
+
+
+def words_of_windows(op: dict[str, int]) -> list[list[int]]:
+    """Addresses of the words that each window has and the one to its left has not, column by column."""
+    windows, width, stride = [], op["last_tap_x"] + 1, op["column_step"]
+    for row in range(op["last_row"] + 1):
+        for column in range(op["last_column"] + 1):
+            columns = set(range(column * stride, column * stride + width))
+            if column:
+                columns -= set(range((column - 1) * stride, (column - 1) * stride + width))
+            at = op["base"] + row * op["row_step"]
+            windows.append(
+                [
+                    (at + x + y * op["tap_row_step"]) % (1 << 16)
+                    for x in sorted(columns)
+                    for y in range(op["last_tap_y"] + 1)
+                ]
+            )
+    return windows
+
+
+def sums_of_windows(op: dict[str, int]) -> list[list[dict[str, int]]]:
+    passes = [(d, b) for d in range(op["last_digit"] + 1) for b in range(op["last_block"] + 1)]
+    return [
+        [
+            {
+                "valid": 1, "weight_addr": (op["weights"] + 1 + index) % (1 << 16), "first": int(index == 0),
+                "scales": int(digit > 0 and block == 0), "last": int(index == len(passes) - 1),
+                "row_first": int(column == 0), "row_last": int(column == op["last_column"]),
+                "opens": int(row == column == 0), "upper": int(block > 0),
+            }
+            for index, (digit, block) in enumerate(passes)
+        ]
+        for row in range(op["last_row"] + 1)
+        for column in range(op["last_column"] + 1)
+    ]  # fmt: skip
 
 
 class _Computes:
@@ -79,8 +140,11 @@ class _Computes:
             "last_block": rng.randrange(small), "last_tap_x": rng.randrange(small),
             "last_tap_y": rng.randrange(small), "last_column": rng.randrange(5), "last_row": rng.randrange(4),
             "low": rng.randrange(256), "high": rng.randrange(256), "raw": rng.randrange(2),
-            "greatest": rng.randrange(2),
+            "greatest": rng.randrange(2), "windowed": rng.randrange(2),
         }  # fmt: skip
+        if values["windowed"]:  # of neighbours that overlap, as all windows do
+            values |= {"last_tap_x": rng.randrange(3), "last_tap_y": rng.randrange(3)}
+            values["column_step"] = rng.randint(1, values["last_tap_x"] + 1)
         self._give(Opcode.COMPUTE, values)
         self.expected += beats_of(values)
         self.waits.append(values["wait_load"])
@@ -98,7 +162,7 @@ class _Computes:
         beat = {name: streams.value("beat") >> field.offset & 1 for name, field in BEAT}
         if beat["biases"]:
             self._begins()
-        if not (beat["biases"] or beat["valid"]):
+        if not (beat["biases"] or beat["valid"] or beat["slides"]):
             return
         wanted = self.expected[len(self.seen)]
         found = {"weight_addr": streams.value("weight_addr"), "feature_addr": streams.value("feature_addr")}

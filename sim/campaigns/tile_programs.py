@@ -72,6 +72,26 @@ class _Drawing:
         self.shapes[name] = (outputs, down, right)
         return self.requantise(name) if quantise else name
 
+    def depthwise(self, source: str, *, quantise: bool = True) -> str:
+        """A convolution of each channel alone; mostly of those that the engine takes by windows."""
+        rng, (channels, height, width) = self.rng, self.shapes[source]
+        kernel = (3, 3) if rng.random() < 0.7 else (int(rng.integers(1, 5)), int(rng.integers(1, 5)))
+        stride = int(rng.choice([1, 2]))
+        pads = _four(rng.integers(0, 3, 4))
+        pads = (pads[0], pads[1], max(pads[2], kernel[0] - height), max(pads[3], kernel[1] - width))
+        name = self._name("depthwise")
+        self.ops.append(
+            ops.Convolution(
+                name=name, inputs=(source,), output=name, weights=self.weights((channels, 1, *kernel)),
+                bias=rng.integers(-5000, 5000, channels), groups=channels, stride=(stride, stride),
+                padding=pads,
+            )
+        )  # fmt: skip
+        down = (height + pads[0] + pads[2] - kernel[0]) // stride + 1
+        right = (width + pads[1] + pads[3] - kernel[1]) // stride + 1
+        self.shapes[name] = (channels, down, right)
+        return self.requantise(name) if quantise else name
+
     def _kernel(self, channels: int, height: int, width: int) -> tuple[int, int]:
         most = WEIGHT_WORDS // (DIGITS_MOST * -(-channels // LANES))
         size = int(self.rng.choice([1, 3, 5, 5, 7]))
@@ -174,7 +194,7 @@ def _map_shape(rng: Choices, *, channels: int, side: int) -> tuple[int, int, int
 
 def random_layer(rng: Choices) -> Program:
     """One operation of any kind."""
-    kind = rng.choice(["conv", "conv", "conv", "conv", "raw", "pool", "dense", "quant"])
+    kind = rng.choice(["conv", "conv", "conv", "depthwise", "depthwise", "raw", "pool", "dense", "quant"])
     if kind == "dense":
         flat = rng.random() < 0.5
         shape = (
@@ -189,6 +209,8 @@ def random_layer(rng: Choices) -> Program:
         return draw.program(draw.pool("image"))
     if kind == "quant":
         return draw.program(draw.requantise("image", most=4))
+    if kind == "depthwise":
+        return draw.program(draw.depthwise("image", quantise=rng.random() < 0.8))
     return draw.program(draw.conv("image", quantise=kind == "conv"))
 
 
@@ -198,19 +220,25 @@ def random_network(rng: Choices) -> Program:
     at = draw.conv("image")
     outputs = []
     for _ in range(int(rng.integers(1, 4))):
-        kind = rng.choice(["conv", "pool", "add", "cat", "up"])
+        kind = rng.choice(["conv", "depthwise", "pool", "add", "cat", "up"])
         channels, height, width = draw.shapes[at]
         if kind == "pool":
             at = draw.pool(at)
         elif kind == "up" and height * width < 150:
-            at = draw.conv(draw.up(at))
+            at = _conv_or_depthwise(draw, draw.up(at))
         elif kind == "add":
             at = draw.add(draw.same_size(at, channels), at)
         elif kind == "cat":
-            at = draw.conv(draw.concat(draw.same_size(at, None), at))
+            at = _conv_or_depthwise(draw, draw.concat(draw.same_size(at, rng.choice([None, 8])), at))
+        elif kind == "depthwise":
+            at = draw.depthwise(at)
         else:
             at = draw.conv(at)
         if rng.random() < 0.2:
             outputs.append(at)
     outputs.append(draw.conv(at, quantise=bool(rng.integers(2))))
     return draw.program(*outputs)
+
+
+def _conv_or_depthwise(draw: _Drawing, source: str) -> str:
+    return draw.depthwise(source) if draw.rng.random() < 0.5 else draw.conv(source)

@@ -17,7 +17,7 @@ def test_excess_counts_negative_digits():
 def test_sums_are_those_of_the_golden_twin(pixels, channels):
     rng = np.random.default_rng(channels)
     unit = ShiftArray(pixels=pixels, channels=channels)
-    x = rng.integers(0, 256, (CYCLES, pixels, channels))
+    x = rng.integers(0, 256, (CYCLES, pixels, channels, channels))
     digits = rng.choice(DIGITS, (CYCLES, channels, channels))
     x[0], digits[0] = 255, -4  # the extremes
     x[1], digits[1] = 0, -4
