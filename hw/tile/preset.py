@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from hw.tile.instruction import FIELDS
 from models.program.digits import DIGIT_BITS
 
 __all__ = ["PRESETS", "Preset", "preset"]
@@ -58,8 +59,9 @@ class Preset:
 
     @property
     def target_hash(self) -> str:
-        """What a compiled binary must match."""
-        return hashlib.sha256(repr(sorted(asdict(self).items())).encode()).hexdigest()[:8]
+        """What a compiled binary must match: these parameters, and what the instructions are."""
+        matched = (sorted(asdict(self).items()), sorted(FIELDS.items()))
+        return hashlib.sha256(repr(matched).encode()).hexdigest()[:8]
 
     def replace(self, **changes: Any) -> Preset:
         return replace(self, **changes)

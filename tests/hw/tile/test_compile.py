@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hw.tile.compile import compile_program
-from hw.tile.instruction import Opcode, disassemble
+from hw.tile.instruction import FIELDS, Opcode, disassemble
 from hw.tile.preset import PRESETS, Preset, preset
 from models.program import Output, Program, ProgramError, Quantiser, ops
 
@@ -102,10 +102,43 @@ def test_the_binary_is_the_same_each_time():
     assert compile_program(program, "sim").binary == compile_program(program, "sim").binary
 
 
-def test_presets_are_checked_and_told_apart():
+def test_presets_are_told_apart():
     assert len({each.target_hash for each in PRESETS.values()}) == len(PRESETS)
+
+
+def test_a_binary_for_other_instructions_is_told_apart(monkeypatch):
+    before = preset("sim").target_hash
+    monkeypatch.setitem(FIELDS, Opcode.LAYER, (("index", 9, "number of the layer that is over"),))
+    assert preset("sim").target_hash != before
+
+
+def test_presets_are_checked():
     assert preset("z7020").lanes == 1024
     with pytest.raises(ValueError, match=r"there is no engine preset 'none'"):
         preset("none")
     with pytest.raises(ValueError, match=r"weight_words must be a power of two"):
         Preset(name="odd", pixels=1, channels=8, feature_words=64, weight_words=100, row_words=64)
+
+
+def test_a_depthwise_layer_is_compiled_to_windows_and_its_cost_is_foreseen():
+    depthwise = conv("depth", "image", (16, 1, 3, 3), 5, groups=16)  # 5 takes two digits
+    compiled = compile_program(network(depthwise, quant("q", "depth", 16), shape=(16, 8, 10)), "sim")
+    computes = [each.values for each in disassemble(compiled.code) if each.opcode is Opcode.COMPUTE]
+    assert len(computes) == 2 * 6  # groups of 8 channels, rows
+    for values in computes:
+        assert values["windowed"] == 1
+        assert (values["last_digit"], values["last_block"]) == (1, 1)  # nine taps on eight lanes
+        assert (values["last_tap_x"], values["last_tap_y"], values["column_step"]) == (2, 2, 1)
+    # Each of two pixel lanes has 4 of 8 columns; a sum takes two digits of two beats.
+    assert compiled.costs[0].beats == 12 * 4 * 4
+    assert compiled.costs[0].windowed
+
+
+def test_a_depthwise_layer_whose_channels_lie_in_other_lanes_is_not_windowed():
+    layers = (
+        conv("side", "image", (3, 8, 1, 1)), quant("q", "side", 3),
+        ops.Concat(name="both", inputs=("q", "image"), output="both"),
+        conv("depth", "both", (11, 1, 3, 3), groups=11), quant("last", "depth", 11),
+    )  # fmt: skip
+    compiled = compile_program(network(*layers), "sim")
+    assert [cost.windowed for cost in compiled.costs] == [False, False]
