@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from models.detector.zoo import Detector
     from scripts.detect_engines import OpenedEngine
 
-__all__ = ["Wanted", "command"]
+__all__ = ["FULL_SIDE", "Wanted", "command"]
 
 DONE, DIFFERENT, USAGE, BOARD = 0, 1, 2, 3  #: exit codes
 #: Clocks that frames a second of a simulated preset are stated at; assumed, not placed and routed.
 ASSUMED_MHZ = {"z7020": 100.0, "zu3eg": 150.0, "zu7ev": 200.0}
 FULL_SIDE = 512
+#: Fewer say nothing about memory.
+SOAK_FRAMES = 10_000
 
 HELP = """Find objects in pictures on a board, and write or show them.
 
@@ -107,7 +109,7 @@ def command(
             code = DONE if measure else _detect(console, wanted)
     except EngineFailure as error:
         code = _say(console, f"board {board}: {error}", BOARD)
-    except (SourceError, SinkError, ValueError, FileNotFoundError, TimeoutError) as error:
+    except (SourceError, SinkError, ValueError, OSError) as error:  # a TimeoutError is one, too
         code = _say(console, str(error), USAGE)
     raise typer.Exit(code)
 
@@ -129,6 +131,8 @@ def _detect(console: Console, wanted: Wanted) -> int:
         source = open_source(wanted.source, frames=wanted.frames, data=wanted.data)
         stack.callback(source.close)
         opened = stack.enter_context(_engine(wanted))
+        if wanted.timeline is not None:
+            _make_room(wanted.timeline)
         unopened = stack.enter_context(contextlib.ExitStack())
         sinks = []
         for text in wanted.sinks:
@@ -153,15 +157,23 @@ def _detect(console: Console, wanted: Wanted) -> int:
         console.print(f"timeline: {write_timeline(summary, wanted.timeline)}", soft_wrap=True)
     figures = _figures(console, wanted, opened, summary, judged, soaked, cycles)
     if figures:
-        from scripts.figures import record
-
         name = "_".join(["detect", opened.preset or "model", *(["judged"] if judged else [])])
-        console.print(f"written to {record(name + ('_soak' if soaked else ''), figures)}", soft_wrap=True)
+        _keep(console, wanted, name + ("_soak" if soaked else ""), figures)
     if wanted.compare and opened.engine.different:  # type: ignore[attr-defined]
         return DIFFERENT
     if summary.broken or not (summary.frames or summary.interrupted):
         return _say(console, summary.broken or f"{source.name} holds no picture that can be read", USAGE)
     return DONE
+
+
+def _make_room(timeline: Path) -> None:
+    """Find out before a long run whether its picture can be written."""
+    if timeline.suffix != ".svg":
+        raise ValueError(f"the timeline is an .svg file, not {str(timeline)!r}")
+    try:
+        timeline.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"the timeline {str(timeline)!r} cannot be written: {error.strerror}") from error
 
 
 def _engine(wanted: Wanted) -> contextlib.AbstractContextManager[OpenedEngine]:
@@ -202,6 +214,21 @@ def _figures(
             "detect.soak_memory_growth_mb": soaked.growth_mb,
         }
     return figures | _rate(console, wanted, opened, cycles)
+
+
+def _keep(console: Console, wanted: Wanted, name: str, figures: dict[str, float]) -> None:
+    """Among the project's figures, but for those of runs that nothing could be compared with."""
+    from scripts.figures import record
+
+    whole = wanted.frames is None and wanted.source in ("voc", "voc:test_split")
+    if wanted.judge and not (whole and wanted.size == (FULL_SIDE, FULL_SIDE)):
+        missed = f"--judge of all of --source voc at {FULL_SIDE}x{FULL_SIDE}"
+    elif wanted.soak and (wanted.frames or 0) < SOAK_FRAMES:
+        missed = f"--soak of {SOAK_FRAMES:,} --frames or more"
+    else:
+        console.print(f"written to {record(name, figures)}", soft_wrap=True)
+        return
+    console.print(f"not written to build/reports, which takes {missed}", style="dim", soft_wrap=True)
 
 
 def _rate(console: Console, wanted: Wanted, opened: OpenedEngine, cycles: int) -> dict[str, float]:

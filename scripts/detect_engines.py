@@ -35,6 +35,7 @@ class OpenedEngine:
     engine: Engine
     simulation: SimulatedBoard | None = None
     preset: str = ""
+    foreseen_cycles: int = 0  #: of a frame, by the compiler
 
 
 def size_of(text: str) -> tuple[int, int]:
@@ -146,7 +147,8 @@ def _on_tile(
         profile_every=profile_every,
     )
     stack.callback(engine.close)
-    return OpenedEngine(engine, simulation, preset)
+    foreseen = sum(int(layer["cycles"]) for layer in binary.header["layers"])
+    return OpenedEngine(engine, simulation, preset, foreseen)
 
 
 def tile_binary(

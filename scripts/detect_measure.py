@@ -29,6 +29,7 @@ def measure(console: Console, wanted: Wanted, engine: AbstractContextManager[Ope
     from host.detect.measuring import HOST_STAGES, packing_times, stage_times
     from host.detect.pipeline import Pipeline, Settings
     from host.detect.sources import open_source
+    from scripts.detect import FULL_SIDE
     from scripts.detect_engines import tile_binary
     from scripts.figures import record
 
@@ -65,4 +66,8 @@ def measure(console: Console, wanted: Wanted, engine: AbstractContextManager[Ope
     if wanted.board == "model":
         figures["detect.model.fps"] = summary.fps
     console.print(f"slowest stage of the host: {figures['detect.host_stage_ms_max']:.3f} ms (median)")
-    console.print(f"written to {record('detect_stages', figures)}", soft_wrap=True)
+    if wanted.size == (FULL_SIDE, FULL_SIDE):
+        console.print(f"written to {record('detect_stages', figures)}", soft_wrap=True)
+    else:
+        missed = f"not written to build/reports, which takes --size {FULL_SIDE}"
+        console.print(missed, style="dim", soft_wrap=True)

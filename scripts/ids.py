@@ -102,7 +102,7 @@ def _run(
     try:
         model = model_named(model_name)
         rule = alert_rule(model, classes=classes, threshold=threshold)
-        key = int(guard_key, 0) if guard_key else None
+        key = _key(guard_key) if guard_key else None
         if key is not None and (not source.startswith("pins") or board == "model"):
             raise ValueError("the guard acts on the board's own pins: --guard-key needs --source pins")
         with contextlib.ExitStack() as stack:
@@ -112,7 +112,7 @@ def _run(
             summary = _watched(
                 console, frames, board, opened, model, rule, seconds=seconds, rail=rail, guard_key=key
             )
-    except (SourceError, SinkError, ValueError, FileNotFoundError) as error:
+    except (SourceError, SinkError, ValueError, OSError) as error:
         return _say(console, str(error), USAGE)
     except BoardFailure as error:
         return _say(console, f"board {board}: {error}", BOARD)
@@ -176,11 +176,21 @@ def _arm(board, key: int, rule) -> None:
     board.arm_guard(GuardPolicy(key=key, classes=rule.classes))
 
 
+def _key(text: str) -> int:
+    try:
+        return int(text, 0)
+    except ValueError:
+        raise ValueError(f"--guard-key is a number, such as 0x0123ABCD, not {text!r}") from None
+
+
 def model_named(name: str) -> CanModel:
+    """A model whose files are whole, which is found out now."""
     from models.can_ids.zoo import PREFIX, load_model
 
     path = Path(name)
-    return load_model(path if path.suffix == ".onnx" else name.removeprefix(PREFIX))
+    model = load_model(path if path.suffix == ".onnx" else name.removeprefix(PREFIX))
+    _ = model.program
+    return model
 
 
 def _measure(console: Console) -> None:

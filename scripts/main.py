@@ -34,7 +34,12 @@ VERBS = (
     "report",
 )
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, rich_markup_mode="markdown")
+HELP = """Neural networks on FPGAs, simulated and built: CAN intrusion detection and object detection.
+
+`colonnade VERB --help` has an example of each verb; `colonnade demo` shows most of them at work.
+"""
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=HELP, rich_markup_mode="markdown")
 for verb in VERBS:
     app.command(verb)(import_module(f"scripts.{verb}").command)
 

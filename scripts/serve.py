@@ -23,6 +23,7 @@ __all__ = ["command"]
 DONE, USAGE, BOARD = 0, 2, 3  #: exit codes
 NONE = "none"
 PORT = 8090
+SIDE, SIMULATED_SIDE = "320", "64"
 
 HELP = """Show CAN traffic with its alerts, and pictures with their boxes, on a page that a browser opens.
 
@@ -47,8 +48,12 @@ def command(
     pictures: str = typer.Option("", help="Pictures; a clip of the data folder or generated ones if absent."),
     detector: str = typer.Option("", help="A detector of the zoo, or the path of an .onnx file."),
     engine: str = typer.Option("model", help="What computes boxes: model, sim, pynq or a board's name."),
-    preset: str = typer.Option("z7020", help="The engine that is simulated, or foreseen by the compiler."),
-    size: str = typer.Option("320", help="Canvas of the detector: 512, or width x height such as 640x384."),
+    preset: str = typer.Option(
+        "", help="Engine; if absent the board's own, sim if simulated, z7020 for what the compiler foresees."
+    ),
+    size: str = typer.Option(
+        "", help="Canvas, such as 512 or 640x384; 320 if absent, 64 in simulation, where it takes seconds."
+    ),
     fps: float = typer.Option(None, min=0.1, help="Pictures a second; those of the clip, or 10, if absent."),
     repeat: bool = typer.Option(True, help="Begin again when a recording has ended."),
     host: str = typer.Option("127.0.0.1", help="Address to serve at; 0.0.0.0 is every one of this machine."),
@@ -85,7 +90,8 @@ def command(
             can = CanSystem(source, model, board, threshold, bit_rate, repeat, stopping)
         if pictures != NONE:
             pictures, name = pictures or default_pictures(os.environ), detector or detector_names()[-1]
-            detects = DetectorSystem(pictures, name, engine, preset, size_of(size), fps, repeat, stopping)
+            canvas = size_of(size or (SIMULATED_SIDE if engine == "sim" else SIDE))
+            detects = DetectorSystem(pictures, name, engine, preset, canvas, fps, repeat, stopping)
         _check(can, detects)
         with terminated_as_interrupted():
             _serve(
@@ -109,7 +115,7 @@ def _check(can: CanSystem | None, detects: DetectorSystem | None) -> None:
         raise ValueError("--source none and --pictures none leave nothing to show")
     if can is not None and can.board not in ("model", "sim", "pynq"):
         raise ValueError(f"--board is model, sim or pynq, not {can.board!r}")
-    if detects is not None and detects.preset not in PRESETS:
+    if detects is not None and detects.preset not in ("", *PRESETS):
         raise ValueError(f"--preset is one of {', '.join(PRESETS)}, not {detects.preset!r}")
     if can and detects and "model" not in (can.board, detects.board):
         raise ValueError(
@@ -144,10 +150,11 @@ def _serve(
         server = LiveServer(hub, host=host, port=port, token=token)
         stack.callback(server.close)
         view = LiveView(hub, power=PowerMonitor(rail=rail))
-        named = {"CAN bus": can, "camera": detects}
-        feeds += [Feed(name, system.run, ended=view.note) for name, system in named.items() if system]
+        systems = {name: system for name, system in {"CAN bus": can, "camera": detects}.items() if system}
+        feeds += [Feed(name, system.run, ended=view.note) for name, system in systems.items()]
         stack.callback(_stop, feeds, stopping)
         for feed in feeds:
+            _prepare(console, feed.name, systems[feed.name].board)
             feed.start()
         if can is not None:
             view.show_can(can.monitor, can.facts)
@@ -173,6 +180,12 @@ def _stop(feeds: list[Feed], stopping: threading.Event) -> None:
     stopping.set()
     for feed in feeds:
         feed.join(10.0)
+
+
+def _prepare(console: Console, name: str, board: str) -> None:
+    if board == "sim":
+        said = f"{name}: compiling the simulator of the gateware, for a minute or so if it is the first time"
+        console.print(said, style="dim", highlight=False, soft_wrap=True)
 
 
 def _introduce(console: Console, url: str, token: str | None) -> None:

@@ -23,6 +23,8 @@ __all__ = ["CanSystem", "DetectorSystem", "default_pictures"]
 
 #: Shown where the data folder has it.
 CLIP = Path("video") / "bottle-detection.mp4"
+#: The engine that the page speaks of where none is at work.
+FORESEEN = "z7020"
 #: A real engine's profile is read every so many frames.
 PROFILE_EVERY = 30
 
@@ -100,7 +102,7 @@ class DetectorSystem:
     pictures: str  #: as `colonnade detect` takes them
     model: str
     board: str  #: model, sim, pynq or the name of a board
-    preset: str
+    preset: str  #: empty: the board's own
     size: tuple[int, int]
     fps: float | None
     repeat: bool
@@ -118,14 +120,19 @@ class DetectorSystem:
             source = self._opened()
             stack.callback(source.close)
             opened = self._engine(stack, detector)
-            self.monitor = DetectorMonitor()
+            watching = _Watching(opened)
+            self.monitor = DetectorMonitor(progress=watching.progress)
             rate = self.fps or source.rate or 10.0
             pipeline = Pipeline(
                 source,
                 opened.engine,
                 classes=detector.classes,
                 settings=Settings(policy="drop-oldest", pause_s=0.0 if source.live else 1 / rate),
-                observers=[self.monitor.take, self._watcher(opened.engine.profile, opened.preset)],
+                observers=[
+                    self.monitor.take,
+                    self._watcher(opened.engine.profile, opened.preset),
+                    watching.next_picture,
+                ],
             )
             self.facts = {"pictures": source.name, "canvas": f"{self.size[1]}x{self.size[0]}"} | {
                 f"detector {name}": fact for name, fact in opened.engine.facts.items()
@@ -141,10 +148,11 @@ class DetectorSystem:
         from host.detect.engines import EngineFailure
         from scripts.detect_engines import open_engine
 
-        preset = "" if self.board == "model" else self.preset
         try:
             return stack.enter_context(
-                open_engine(self.board, detector, self.size, preset=preset, profile_every=PROFILE_EVERY)
+                open_engine(
+                    self.board, detector, self.size, preset=self.preset, profile_every=PROFILE_EVERY
+                )
             )
         except (RuntimeError, ImportError) as error:
             raise EngineFailure(f"engine {self.board}: {error}") from error
@@ -182,10 +190,10 @@ class DetectorSystem:
             from hw.tile.compile import compile_program
             from models.detector.cost import resized
 
-            program = resized(detector.program, self.size)
-            layers = TileBinary.parse(compile_program(program, self.preset).binary).header["layers"]
-            foreseen = f"Foreseen by the compiler for the engine {self.preset}; nothing here runs on it."
-            self._show(layers, self.preset, foreseen)
+            program, preset = resized(detector.program, self.size), self.preset or FORESEEN
+            layers = TileBinary.parse(compile_program(program, preset).binary).header["layers"]
+            foreseen = f"Foreseen by the compiler for the engine {preset}; nothing here runs on it."
+            self._show(layers, preset, foreseen)
 
         threading.Thread(target=compiled, name="compiler", daemon=True).start()
 
@@ -196,6 +204,29 @@ class DetectorSystem:
         engine = PRESETS[preset]
         shown = layer_rows(rows, lanes=engine.lanes, beat_bytes=engine.bus_bits // 8)
         self.monitor.show_layers(shown, origin)
+
+
+class _Watching:
+    """How far a simulated engine is with a picture, which takes seconds to minutes there."""
+
+    def __init__(self, opened: OpenedEngine):
+        self._simulation, self._foreseen = opened.simulation, opened.foreseen_cycles
+        self._began = self._seen
+
+    @property
+    def _seen(self) -> int:
+        return self._simulation.cycles_seen if self._simulation else 0
+
+    def next_picture(self, _: FrameEvent) -> None:
+        self._began = self._seen
+
+    def progress(self) -> str:
+        if self._simulation is None:
+            return ""
+        return (
+            f"The simulated engine has spent {self._seen - self._began:,} of about {self._foreseen:,} cycles "
+            "on the next picture."
+        )
 
 
 @contextlib.contextmanager

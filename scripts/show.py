@@ -17,7 +17,7 @@ def command(
 ) -> None:
     """List a model's layers with shapes, bits, multiply-accumulates and weight bytes.
 
-    Example: `colonnade show models/zoo/can_ids/ours.onnx --picture build/ours.png`
+    Example: `colonnade show models/zoo/can_ids_ours.onnx --picture build/ours.png`
     """
     from rich.console import Console
     from rich.markup import escape
@@ -65,4 +65,8 @@ def command(
         for violation in violations:
             console.print(f"  {escape(violation)}")
     if picture is not None:
-        console.print(f"graph drawn in {draw(program, picture)}")
+        try:
+            console.print(f"graph drawn in {escape(str(draw(program, picture)))}")
+        except (OSError, ValueError) as error:
+            errors.print(f"[red]cannot draw {escape(str(picture))}:[/] {escape(str(error))}")
+            raise typer.Exit(1) from None

@@ -17,7 +17,7 @@ def command(
     overlay: list[str] = typer.Option(..., help="Overlay on the board; give it again for more than one."),
     flavour: str = typer.Option("zynqmp", help="Family of the board's chip: zynqmp or zynq7000."),
     latency: int = typer.Option(40, help="Cycles from a memory request to its answer."),
-    stalls: float = typer.Option(0.0, help="Probability that a bus channel stalls in a cycle."),
+    stalls: float = typer.Option(0.0, help="Probability, below 1, that a bus channel stalls in a cycle."),
     seed: int = typer.Option(0, help="Seed of the stalls."),
     budget: int = typer.Option(20_000_000, help="Cycles without a register write that count as a hang."),
     trace: Path | None = typer.Option(None, help="Write a waveform here (.vcd)."),
@@ -29,6 +29,7 @@ def command(
     from rich.console import Console
 
     from hw.overlay.catalog import OVERLAYS
+    from hw.overlay.hwh import Flavour
     from sim.board import BoardError, MemoryModel, simulated_board
 
     unknown = [name for name in overlay if name not in OVERLAYS]
@@ -37,8 +38,14 @@ def command(
         raise typer.BadParameter(
             f"there is no overlay {unknown[0]!r}; there are {known}", param_hint="--overlay"
         )
+    flavours = [one.value for one in Flavour]
+    if flavour not in flavours:
+        raise typer.BadParameter(f"it is {' or '.join(flavours)}, not {flavour!r}", param_hint="--flavour")
     notes = Console(stderr=True)
-    memory = MemoryModel(latency=latency, stalls=stalls, seed=seed)
+    try:
+        memory = MemoryModel(latency=latency, stalls=stalls, seed=seed)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
     try:
         with simulated_board(
             *overlay, flavour=flavour, memory=memory, budget_cycles=budget, trace=trace

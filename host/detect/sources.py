@@ -131,7 +131,8 @@ def voc_source(data: Path | None = None, *, split: str = "test_split") -> Pictur
     try:
         return PicturesSource(voc_split(data_folder(data), split))
     except (FileNotFoundError, ValueError) as error:
-        raise SourceError(f"{error} Or take generated scenes: --source generated") from error
+        why = str(error).rstrip(".")
+        raise SourceError(f"{why}. Or take generated scenes: --source generated") from error
 
 
 def open_source(text: str, *, frames: int | None = None, data: Path | None = None) -> Source:

@@ -19,24 +19,39 @@ LISTED = 8
 
 
 class DetectorMonitor:
-    """An observer that costs the pipeline an append a frame; pictures are encoded in the page's thread."""
+    """An observer that costs the pipeline an append a frame; pictures are encoded in the page's thread.
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic):
+    `progress` says in words how far an engine is with a picture, where one takes long; any thread may ask.
+    """
+
+    def __init__(
+        self, *, clock: Callable[[], float] = time.monotonic, progress: Callable[[], str] = lambda: ""
+    ):
+        self._progress = progress
         self._layers: dict[str, Any] | None = None
         self._clock = clock
         self._lock = threading.Lock()
         self._last: FrameEvent | None = None
         self._pictured: FrameEvent | None = None
+        self._ended: dict[str, float] = {}  # by stage, of the last frame
         self._frames = 0
         self._recent: deque[tuple[float, dict[str, float]]] = deque(maxlen=RECENT_FRAMES)
 
     def take(self, event: FrameEvent) -> None:
         """One frame that is done; called by the pipeline."""
-        now, times = self._clock(), event.stage_ms
+        now, times = self._clock(), self._added(event)
         with self._lock:
             self._last = event
             self._frames += 1
             self._recent.append((now, times))
+
+    def _added(self, event: FrameEvent) -> dict[str, float]:
+        """Milliseconds that the frame added to each stage: an engine may hold more than one."""
+        times = {}
+        for stage, (began, ended) in event.spans.items():
+            times[stage] = 1000 * (ended - max(began, self._ended.get(stage, began)))
+            self._ended[stage] = ended
+        return times
 
     def show_layers(self, rows: Sequence[Mapping[str, Any]], origin: str) -> None:
         """What `layer_rows` gives, and a sentence about where it is from."""
@@ -50,14 +65,14 @@ class DetectorMonitor:
     def snapshot(self) -> dict[str, Any]:
         with self._lock:
             last, recent, frames = self._last, list(self._recent), self._frames
-        since = self._clock() - RECENT_S
         return {
             "frames": frames,
-            "fps": round(_rate([moment for moment, _ in recent if moment >= since]), 3),
+            "fps": round(_rate([moment for moment, _ in recent], self._clock()), 3),
             "stages": _stages([times for _, times in recent]),
             "dropped": last.dropped if last else 0,
             "latency_ms": round(last.latency_ms, 3) if last else None,
             "name": last.name if last else "",
+            "progress": self._progress(),
             "detections": _listed(last) if last else [],
         }
 
@@ -77,10 +92,13 @@ def _listed(event: FrameEvent) -> list[dict[str, Any]]:
     return [{"class": one["class"], "score": round(one["score"], 3)} for one in found]
 
 
-def _rate(moments: Sequence[float]) -> float:
-    if len(moments) < 2 or moments[-1] <= moments[0]:
-        return 0.0
-    return (len(moments) - 1) / (moments[-1] - moments[0])
+def _rate(moments: Sequence[float], now: float) -> float:
+    """Over the last seconds, or over the last two frames where each takes about as long."""
+    recent = [moment for moment in moments if moment >= now - RECENT_S]
+    if len(recent) >= 2 and recent[-1] > recent[0]:
+        return (len(recent) - 1) / (recent[-1] - recent[0])
+    between = moments[-1] - moments[-2] if len(moments) >= 2 else 0.0
+    return 1 / max(between, now - moments[-1]) if between > RECENT_S / 2 else 0.0
 
 
 def _stages(times: Sequence[Mapping[str, float]]) -> list[dict[str, Any]]:

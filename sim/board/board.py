@@ -51,6 +51,7 @@ class Board:
         self._last_write = 0
         self._failure: BoardError | None = None
         self._downloads = 0
+        self.cycles_seen = 0  #: when the host last looked or waited; any thread may ask
 
     @property
     def is_loaded(self) -> bool:
@@ -144,7 +145,8 @@ class Board:
 
     def _check_budget(self) -> None:
         self._raise_failure()
-        spent = self.model.cycle - self._last_write
+        self.cycles_seen = self.model.cycle
+        spent = self.cycles_seen - self._last_write
         if spent < self.budget_cycles:
             return
         self._last_write = self.model.cycle

@@ -46,6 +46,11 @@ class SimulatedBoard:
         return self._board.model.cycle if self._board.is_loaded else 0
 
     @property
+    def cycles_seen(self) -> int:
+        """Those that had gone by when the host last looked or waited. Any thread may ask, also afterwards."""
+        return self._board.cycles_seen
+
+    @property
     def clock_mhz(self) -> float:
         """PL clock 0, as pynq's own Clocks reads it back from the registers of the processor."""
         from pynq.ps import Clocks

@@ -64,8 +64,14 @@ def test_a_folder_of_pictures_and_a_timeline(run, tmp_path):
     assert Path("boxes.avi").stat().st_size > 0
 
 
-def test_precision_through_the_pipeline_is_recorded_and_that_of_the_evaluation(run):
-    result = run("--source", "generated:count=6,seed=9", "--size", "96", "--judge")
+def test_precision_through_the_pipeline_is_recorded_and_that_of_the_evaluation(run, monkeypatch):
+    from host.detect import sources
+
+    monkeypatch.setattr(detect, "FULL_SIDE", 96)
+    monkeypatch.setattr(
+        sources, "voc_source", lambda data, split: sources.generated_source(count=6, seed=9)
+    )
+    result = run("--source", "voc", "--size", "96", "--judge")
     assert result.exit_code == 0, result.output
     kept = json.loads(Path("reports/detect_model_judged.json").read_text())["figures"]
     detector = load_detector(detector_names()[-1])
@@ -74,7 +80,23 @@ def test_precision_through_the_pipeline_is_recorded_and_that_of_the_evaluation(r
     assert kept["detect.pipeline_pictures"] == 6
 
 
-def test_a_soak_is_recorded(run):
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        (("--judge",), "--judge of all of --source voc at 512x512"),
+        (("--soak",), "--soak of 10,000 --frames or more"),
+        (("--measure",), "--size 512"),
+    ],
+)
+def test_figures_that_compare_with_nothing_are_said_and_not_kept(run, arguments, wanted):
+    result = run("--frames", "3", "--size", "32", *arguments)
+    assert result.exit_code == 0, result.output
+    assert f"not written to build/reports, which takes {wanted}" in result.output
+    assert not Path("reports").exists()
+
+
+def test_a_soak_is_recorded(run, monkeypatch):
+    monkeypatch.setattr(detect, "SOAK_FRAMES", 50)
     result = run("--frames", "50", "--size", "32", "--soak")
     assert result.exit_code == 0, result.output
     kept = json.loads(Path("reports/detect_model_soak.json").read_text())["figures"]
@@ -82,7 +104,8 @@ def test_a_soak_is_recorded(run):
     assert "50 frames, 0 out of order, memory grew by" in result.output
 
 
-def test_measuring_records_every_stage(run):
+def test_measuring_records_every_stage(run, monkeypatch):
+    monkeypatch.setattr(detect, "FULL_SIDE", 64)
     result = run("--measure", "--frames", "3", "--size", "64")
     assert result.exit_code == 0, result.output
     kept = json.loads(Path("reports/detect_stages.json").read_text())["figures"]
@@ -140,6 +163,9 @@ def test_frames_are_dropped_only_when_asked_for_and_counted(run):
         (("--board", "zcu104"), 2, "run this on the ZCU104 itself"),
         (("--board", "nothing"), 2, "Pynq-Z2, Ultra96, KV260, ZCU104, not 'nothing'"),
         (("--sink", "jsonl:/dev/full"), 2, "'/dev/full' failed: No space left on device"),
+        (("--timeline", "/proc/nowhere/a.svg"), 2, "the timeline '/proc/nowhere/a.svg' cannot be written"),
+        (("--timeline", "a.png"), 2, "the timeline is an .svg file, not 'a.png'"),
+        (("--source", "voc", "--data", "nowhere"), 2, "makes traffic. Or take generated scenes"),
     ],
 )
 def test_what_cannot_be_is_said_in_a_line(run, arguments, code, message):

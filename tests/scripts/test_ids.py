@@ -87,11 +87,16 @@ def test_a_threshold_and_classes_choose_the_alerts(run, attacked):
         (["--source", "generate", "--classes", "martians"], "does not tell 'martians'"),
         (["--source", "generate", "--sink", "xml:a"], "a sink is jsonl:FILE"),
         (["--source", "generate", "--guard-key", "0x1"], "--guard-key needs --source pins"),
+        (["--source", "pins", "--guard-key", "please"], "--guard-key is a number, such as 0x0123ABCD"),
+        (["--source", "generate", "--model", "damaged.onnx"], "is it a whole ONNX file?"),
         (["--source", "can:nonsense:x"], "cannot be opened"),
         (["--source", "generate", "--sink", "jsonl:/dev/full"], "No space left on device"),
     ],
 )
 def test_wrong_use_is_2(run, arguments, message):
+    shipped = load_model("ours").path
+    Path("damaged.onnx").write_bytes(shipped.read_bytes()[:5000])
+    Path("damaged.json").write_text(shipped.with_suffix(".json").read_text())
     board = [] if "--board" in arguments else ["--board", "model"]
     result = run(*arguments, *board)
     assert result.exit_code == 2, result.output

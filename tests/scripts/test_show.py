@@ -63,3 +63,13 @@ def test_what_cannot_be_shown(show, tmp_path, content, message):
     assert "cannot show" in result.stderr
     assert message in result.stderr.replace("\n", " ")
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("picture", "message"), [("net.xyz", "'xyz' is not supported"), ("/proc/nowhere/net.png", "No such file")]
+)
+def test_a_picture_that_cannot_be_drawn(show, model, tmp_path, picture, message):
+    result = show(model, "--picture", tmp_path / picture)
+    assert result.exit_code == 1
+    assert "cannot draw" in result.stderr
+    assert message in result.stderr.replace("\n", " ")

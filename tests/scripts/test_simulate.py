@@ -50,5 +50,18 @@ def test_an_unknown_overlay_is_refused_with_the_known_ones(simulate):
     assert "there is no overlay 'nonsense'; there are copy" in " ".join(result.output.split())
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (("--flavour", "versal"), "it is zynqmp or zynq7000, not 'versal'"),
+        (("--stalls", "1"), "stalls is a probability below 1"),
+    ],
+)
+def test_wrong_options_are_refused_in_a_line(simulate, option, message):
+    result = simulate(*option)
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.replace("│", "").split())
+
+
 def test_the_exit_code_is_the_programs_own(simulate):
     assert simulate("fail").exit_code == 3

@@ -105,16 +105,17 @@ function showLatency({ latency, overlay_latency_us: worst }) {
 }
 
 function showDetector(detector) {
-  tile("fps", detector.fps.toFixed(1));
+  tile("fps", detector.fps && detector.fps < 1 ? detector.fps.toPrecision(2) : detector.fps.toFixed(1));
   const slowest = detector.stages.reduce((one, other) => (other.mean_ms > (one?.mean_ms ?? 0) ? other : one), null);
   fill(byId("stages"), detector.stages.map((stage) => ({
     cells: [head(stage.name), number(stage.mean_ms.toFixed(2)), number(stage.most_ms.toFixed(2)),
       { kind: "bar", node: bar(slowest ? stage.mean_ms / slowest.mean_ms : 0) }],
   })));
   const dropped = detector.dropped ? ` ${count(detector.dropped)} pictures were dropped, newer ones came.` : "";
-  setText(byId("pace"), slowest
-    ? `${count(detector.frames)} pictures; ${slowest.name} sets the pace; ${detector.latency_ms.toFixed(0)} ms from camera to boxes.${dropped}`
-    : "No picture yet.");
+  const pace = slowest
+    ? `${count(detector.frames)} pictures; ${slowest.name} sets the pace; ${count(detector.latency_ms)} ms from camera to boxes.${dropped}`
+    : "No picture yet.";
+  setText(byId("pace"), `${pace} ${detector.progress}`.trim());
 }
 
 function showLayers({ rows: layers, origin }) {

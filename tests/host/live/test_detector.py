@@ -1,5 +1,7 @@
 """What is said of the detector, with frames made by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,7 @@ def event(index: int = 0, *, engine_ms: float = 4.0, boxes: int = 1) -> FrameEve
         np.linspace(0.9, 0.5, boxes),
         np.arange(boxes) % 2,
     )
-    spans = {"capture": (0.0, 0.001), "engine": (0.002, 0.002 + engine_ms / 1000)}
+    spans = {"capture": (index, index + 0.001), "engine": (index + 0.002, index + 0.002 + engine_ms / 1000)}
     return FrameEvent(
         index=index,
         name=f"frame {index}",
@@ -45,6 +47,15 @@ def test_stages_have_mean_and_worst():
     assert (told["frames"], told["dropped"], told["name"]) == (3, 2, "frame 2")
 
 
+def test_a_frame_that_waits_inside_an_engine_is_not_charged_for_it():
+    monitor = DetectorMonitor()
+    for index in range(3):
+        found = event(index)
+        spans = {"capture": (0.0, 0.0), "engine": (0.01 * index, 0.01 * index + 0.02)}
+        monitor.take(replace(found, spans=spans))
+    assert monitor.snapshot()["stages"][1] == {"name": "engine", "mean_ms": 13.333, "most_ms": 20.0}
+
+
 def test_the_rate_is_that_of_the_last_seconds():
     now = [0.0]
     monitor = DetectorMonitor(clock=lambda: now[0])
@@ -54,6 +65,19 @@ def test_the_rate_is_that_of_the_last_seconds():
     assert monitor.snapshot()["fps"] == pytest.approx(4.0)
     now[0] += 60
     assert monitor.snapshot()["fps"] == 0
+
+
+def test_an_engine_that_takes_long_for_a_picture_has_a_rate_and_says_how_far_it_is():
+    now, done = [0.0], [0]
+    monitor = DetectorMonitor(clock=lambda: now[0], progress=lambda: f"{done[0]} cycles")
+    for index, done[0] in enumerate((100, 200)):
+        now[0] = index * 20.0
+        monitor.take(event(index))
+        assert monitor.snapshot()["progress"] == f"{done[0]} cycles"
+    now[0] += 15
+    assert monitor.snapshot()["fps"] == pytest.approx(1 / 20, rel=0.02)
+    now[0] += 25
+    assert monitor.snapshot()["fps"] == pytest.approx(1 / 40, rel=0.02)
 
 
 def test_a_picture_is_shown_once():
