@@ -10,6 +10,8 @@ __all__ = ["SHIFT_MAX", "Requantise"]
 
 SHIFT_BITS = 5
 SHIFT_MAX = 24
+#: What the shift by bytes keeps, a bit below beside it: of fewer, the sign would not reach the byte of `raw`.
+BITS_MIN = 16
 
 
 class Requantise(wiring.Component):
@@ -28,8 +30,10 @@ class Requantise(wiring.Component):
     LIMITS_CYCLES = 4
 
     def __init__(self, *, bits: int):
-        if bits > SHIFT_MAX + 8:
-            raise ValueError(f"bits must be at most {SHIFT_MAX + 8}, as the shift is, not {bits!r}")
+        if not BITS_MIN <= bits <= SHIFT_MAX + 8:
+            raise ValueError(
+                f"bits must be {BITS_MIN} to {SHIFT_MAX + 8}, what the shift by bytes covers, not {bits!r}"
+            )
         self._bits = bits
         super().__init__(
             {
@@ -60,7 +64,9 @@ class Requantise(wiring.Component):
         m.d.sync += [total.eq(self.x + self.bias), shift.eq(self.shift)]
 
         # One bit more below: the half that rounding looks at.
-        by_bytes = _Shift(m, "bytes", Cat(Const(0, 1), total).as_signed(), shift[3:], step=8, keep=17)
+        by_bytes = _Shift(
+            m, "bytes", Cat(Const(0, 1), total).as_signed(), shift[3:], step=8, keep=BITS_MIN + 1
+        )
         left = Signal(3, reset_less=True)
         m.d.sync += left.eq(shift[:3])
         by_bits = _Shift(m, "bits", by_bytes.kept, left, step=1, keep=9)

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from amaranth.sim import Simulator
 
 from hw.arith.requantise import SHIFT_MAX, Requantise
@@ -50,3 +51,9 @@ def test_gateware_does_as_its_golden_twin():
     expected = [Requantise.compute(x, b, s, low, high, raw=raw) for x, b, s, low, high, raw in cases]
     assert len(cases) > 200
     assert found == expected
+
+
+@pytest.mark.parametrize("bits", [15, 33])
+def test_widths_whose_signs_would_be_lost_are_refused(bits):
+    with pytest.raises(ValueError, match=rf"bits must be 16 to 32, .* not {bits}"):
+        Requantise(bits=bits)
