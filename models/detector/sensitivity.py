@@ -14,7 +14,7 @@ from models.detector.cost import cost_of, resized
 from models.detector.evaluation import canvases, topology_of
 from models.detector.floating import float_network
 from models.detector.judging import judge, network_runner
-from models.detector.losses import flat
+from models.detector.losses import distance_to_teacher
 from models.detector.network import Network
 from models.detector.pictures import PictureSet
 from models.detector.shift import shift_values
@@ -36,7 +36,7 @@ class Removal:
 
     layer: str
     digits: int  #: that the layer then has
-    moved: float  #: by how much the scores then move: mean squared error, that of removals before included
+    moved: float  #: how far the output maps then are from the float model's, as training measures it
     saved: int  #: lane-cycles of a picture
 
 
@@ -51,20 +51,21 @@ class Point:
 
 @torch.no_grad()
 def removals(detector: Detector, pictures: PictureSet, *, side: int = 256) -> list[Removal]:
-    """Every digit that saves lane-cycles by going, those first whose going moves scores least a cycle saved.
+    """Every digit whose going saves lane-cycles, those first that move the maps least for each cycle saved.
 
     Each layer is rounded alone. A layer's digits go one after the other: the second never before the first.
     """
     network = _float(detector)
     pixels = torch.from_numpy(canvases(pictures, 8, (side, side))).float()
-    wanted = torch.sigmoid(flat(network(pixels))[..., 4:])
+    wanted = network(pixels)
+    least = distance_to_teacher(wanted, wanted)
     ranked = []
     for node in network.topology.weighted:
         layer = network.layer(node.name)
         kept, rank = layer.weight.detach().clone(), 0.0
         for digits in range(network.topology.digits.get(node.name, 1) - 1, 0, -1):
             layer.weight.copy_(shift_values(kept, digits=digits)[0])
-            moved = float(((torch.sigmoid(flat(network(pixels))[..., 4:]) - wanted) ** 2).mean())
+            moved = float(distance_to_teacher(network(pixels), wanted) - least)
             saved = _lane_cycles(detector, {node.name: digits + 1}) - _lane_cycles(
                 detector, {node.name: digits}
             )
@@ -150,6 +151,7 @@ def _quantised(network: Network, pixels: torch.Tensor, *, digits: dict[str, int]
 
 def _lane_cycles(detector: Detector, digits: dict[str, int]) -> int:
     """Of a picture, where some layers have other digits than the detector's."""
-    names = [node.name for node in topology_of(detector).weighted]
-    by_layer = dict(zip(names, cost_of(resized(detector.program, (SIDE, SIDE))).layers, strict=True))
-    return sum(one.with_digits(digits.get(name, one.digits)).lane_cycles for name, one in by_layer.items())
+    layers = zip(
+        detector.described["layers"], cost_of(resized(detector.program, (SIDE, SIDE))).layers, strict=True
+    )
+    return sum(one.with_digits(digits.get(name, one.digits)).lane_cycles for name, one in layers)

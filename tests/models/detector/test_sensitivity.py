@@ -21,7 +21,7 @@ from models.detector.topology import yolox_nano
 from models.detector.training import Trained
 
 #: The only layers that one digit a weight changes.
-ROUGH = {"dark3_c", "out1_class"}
+ROUGH = {"dark3_c", "out1_class", "out2_box"}
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +45,12 @@ def detector(tmp_path_factory):
 
 def test_digits_that_are_not_there_go_first(detector):
     removed = removals(detector, generated_scenes(2), side=64)
-    assert {one.layer for one in removed if one.moved > 1e-12} == ROUGH
-    assert {one.layer for one in removed[-2:]} == ROUGH
+    assert {one.layer for one in removed if one.moved > 1e-4} == ROUGH
+    assert {one.layer for one in removed[-3:]} == ROUGH
     assert all(one.digits == 1 and one.saved > 0 for one in removed)
+    # At 512x512 this layer has 64 x 64 cells and fits the lanes; filters for single channels save nothing.
+    assert {one.layer: one.saved for one in removed}["dark3_c"] == 64 * 64
+    assert "dark3_m0_dw" not in {one.layer for one in removed}
 
 
 def test_the_second_digit_of_a_layer_never_goes_before_its_first(detector):
