@@ -4,7 +4,8 @@ from .control import CONTROL_PROOFS
 from .guard import GUARD_PROOFS
 from .runner import Proof
 from .streams import STREAM_PROOFS
+from .tile import TILE_PROOFS
 
 __all__ = ["PROOFS"]
 
-PROOFS: tuple[Proof, ...] = (*STREAM_PROOFS, *CONTROL_PROOFS, *GUARD_PROOFS)
+PROOFS: tuple[Proof, ...] = (*STREAM_PROOFS, *CONTROL_PROOFS, *GUARD_PROOFS, *TILE_PROOFS)
