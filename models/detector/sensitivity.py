@@ -127,7 +127,8 @@ def _plans(detector: Detector, removed: list[Removal]) -> Iterator[tuple[str, di
         digits = without(removed, saving=round(share * whole))
         layers = Counter(digits.values())
         fewer = ", ".join(
-            f"{layers[count]} layers of {count} digits" for count in sorted(layers, reverse=True)
+            f"{layers[count]} layers of {count} digit{'s' * (count > 1)}"
+            for count in sorted(layers, reverse=True)
         )
         yield f"{share:.0%} saved: {fewer}" if fewer else "as shipped", digits, 8
     for bits in ACTIVATION_BITS:
