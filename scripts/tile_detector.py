@@ -102,7 +102,8 @@ def _costs(console: Console, run: DetectorRun, folder: Path) -> dict[str, float]
     console.print(table)
     for kind in sorted({layer.kind for layer in run.layers}):
         console.print(
-            f"{kind:10} {run.share(kind):6.1%} of the cycles, {run.lane_use(kind):6.1%} of the lanes"
+            f"{kind:10} {run.share(kind):6.1%} of the cycles, {run.lane_use(kind):6.1%} of the lanes, "
+            f"{run.lanes_working(kind):6.1%} while the array works"
         )
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"tile_detector_{preset}.csv"
@@ -116,6 +117,7 @@ def _costs(console: Console, run: DetectorRun, folder: Path) -> dict[str, float]
         f"tile.detector_{preset}_lane_use": run.lane_use(),
         f"tile.detector_{preset}_dense_lane_use": run.lane_use("dense"),
         f"tile.detector_{preset}_depthwise_lane_use": run.lane_use("depthwise"),
+        f"tile.detector_{preset}_depthwise_lanes_working": run.lanes_working("depthwise"),
     }
     if preset == MAIN_PRESET:
         figures["tile.detector_lane_use"] = run.lane_use()

@@ -14,7 +14,7 @@ import numpy as np
 
 from hw.arith.shift_lane import codes
 from hw.tile.depthwise import plane_of, window_beats, window_codes, window_cycles
-from hw.tile.instruction import Instruction, Opcode
+from hw.tile.instruction import BYTES, Instruction, Opcode
 from hw.tile.lower import Layer, Lowered, Plane
 from hw.tile.preset import Preset
 from models.program.digits import DIGIT_BITS
@@ -69,7 +69,8 @@ class _Load:
     end: int  #: on the tape
     wait_store: int
     layer: int
-    cycles: int
+    cycles: int  #: of the loader
+    beats: int  #: of the read port
 
 
 @dataclass
@@ -317,7 +318,7 @@ class _Scheduler:
         self.costs[index].read_bytes += len(chunk.data)
         values = {"addr": addresses[group], "beats": beats, "base": start % self.preset.weight_words}
         self.loads.append(
-            _Load(Opcode.LOAD_WEIGHTS, values, self.words, self.words.head, 0, index, beats + 2)
+            _Load(Opcode.LOAD_WEIGHTS, values, self.words, self.words.head, 0, index, beats + 2, beats)
         )
         resident[group] = self.words.pieces[-1]
 
@@ -372,7 +373,8 @@ class _Scheduler:
                     at + count * window,
                     wait,
                     index,
-                    count * (total + 2 + (left == 0)),
+                    2 + count * (max(left, 1) + columns + max(total - left - columns, 1)),
+                    words * count,
                 )
             )
             self.costs[index].read_bytes += words * count * lanes
@@ -438,7 +440,7 @@ class _Scheduler:
         cost = self.costs[index]
         cost.beats += rows * tiling.columns * length
         cost.write_bytes += rows * valid * preset.channels
-        self.computes.append(_Compute(values, store, len(self.loads), index, 2 + cycles))
+        self.computes.append(_Compute(values, store, len(self.loads), index, 1 + cycles))
 
     def _merge(self) -> list[Instruction]:
         """All in one stream; a load as early as what it waits for and the lookahead allow."""
@@ -478,10 +480,14 @@ class _Scheduler:
         return code
 
     def _predict(self, waits: list[int], stores_after: list[int], *, latency: int = 40) -> None:
-        """Cycles of each layer: three units in turn, each as slow as the beats it moves."""
+        """Cycles of each layer: three units in turn, each as slow as the beats it moves.
+
+        The loader and the instructions share the read port.
+        """
         start_up, pipe = latency + 30, 14
         load_ends, compute_ends, store_ends = [0], [0], [0]
-        issued, t_load, t_compute, t_store, closed = 0, start_up, 0, 0, 0
+        issued, t_load, t_port, t_compute, t_store, closed = 0, start_up, start_up, 0, 0, 0
+        fetch = BYTES // self.preset.channels
         store_count = [0, *stores_after]
 
         def stored(count: int) -> int:
@@ -492,9 +498,12 @@ class _Scheduler:
             while issued < compute.loads:
                 load = self.loads[issued]
                 ready = max(compute_ends[waits[issued]], stored(load.wait_store)) + latency + 12
-                t_load = max(t_load, ready if ready > latency + 12 else 0) + load.cycles
+                ready = ready if ready > latency + 12 else 0
+                t_port = max(t_port, ready) + load.beats + fetch
+                t_load = max(max(t_load, ready) + load.cycles, t_port)
                 load_ends.append(t_load)
                 issued += 1
+            t_port += 2 * fetch  # the compute and its store
             t_compute = max(t_compute, load_ends[compute.loads]) + compute.cycles
             compute_ends.append(t_compute)
             rows = compute.store["last_row"] + 1
@@ -503,6 +512,7 @@ class _Scheduler:
             )
             store_ends.append(t_store)
             if compute.closes:
+                t_compute += 1
                 self.costs[compute.layer].cycles = t_compute - closed
                 closed = t_compute
 

@@ -68,6 +68,12 @@ class DetectorRun:
         cycles = sum(layer.cycles for layer in chosen)
         return sum(layer.products for layer in chosen) / self.preset.lanes / max(cycles, 1)
 
+    def lanes_working(self, kind: str) -> float:
+        """Of layers of one kind, the share of the lanes that make a needed product while the array works."""
+        chosen = [layer for layer in self.layers if kind == layer.kind]
+        busy = sum(layer.busy for layer in chosen)
+        return sum(layer.products for layer in chosen) / self.preset.lanes / max(busy, 1)
+
     def share(self, kind: str) -> float:
         """Of the cycles of a frame."""
         return sum(layer.cycles for layer in self.layers if layer.kind == kind) / self.cycles

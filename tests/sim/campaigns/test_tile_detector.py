@@ -61,6 +61,10 @@ def test_every_layer_is_accounted_for(pictures):
     assert stem.products == 2 * stem.macs == 2 * 16 * 12 * 9 * 64
     assert stem.busy == 9 * 2 * 2 * 2 * 64 // 2
     assert stem.use(run.preset.lanes) == stem.products / 128 / stem.cycles
+    # Nine taps on eight lanes take two beats a digit; of those lanes, one works in the second.
+    depth = run.layers[1]
+    assert depth.busy == 2 * 2 * 2 * 64 // 2
+    assert run.lanes_working("depthwise") == 9 / 16
     assert run.cycles == sum(layer.cycles for layer in run.layers)
     assert sum(run.share(kind) for kind in set(kinds.values())) == pytest.approx(1)
     assert run.frames_per_second(100) == 100e6 / run.cycles
