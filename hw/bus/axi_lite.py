@@ -24,12 +24,12 @@ class AXI4LiteWords(wiring.Component):
     """Turns an AXI4-Lite port into single-cycle reads and writes of 32-bit words.
 
     A write happens in the cycle in which `write` is high, two cycles after the later of its address and its
-    data was accepted, and is answered in the next cycle; a write every third cycle. A read happens in the
-    cycle in which `read` is high, one cycle after its address was accepted; `read_data` is looked at in the
-    cycle after, and answered in the next; a read every fourth cycle. Address and data of a write may come in
-    either order, any time apart. Between the bus and the words lie registers both ways, and the check of an
-    address and the choice of a word have cycles of their own: a map of a hundred words must not limit the
-    clock.
+    data was accepted, or after the answer before it was, and is answered in the next cycle; a write every
+    third cycle to a host that takes answers at once. A read happens in the cycle in which `read` is high, one
+    cycle after its address was accepted; `read_data` is looked at in the cycle after, and answered in the
+    next; a read every fourth cycle. Address and data of a write may come in either order, any time apart.
+    Between the bus and the words lie registers both ways, and the check of an address and the choice of a
+    word have cycles of their own: a map of a hundred words must not limit the clock.
 
     SLVERR answers an address beyond the last word, and one within a word, but for a write whose first strobe
     is the byte it names, as masters send parts of words. Then neither `write` nor `read` rises, and the data
@@ -87,16 +87,17 @@ class AXI4LiteWords(wiring.Component):
         first_strobe = [strb[lane] & ~strb[:lane].any() for lane in range(1, 4)]
         aligned = Array([Const(1), *first_strobe])[addr[:2]]
         is_word = aligned & (addr[2:] < self._words)
-        checked, good = Signal(), Signal()
-        m.d.sync += [checked.eq(addr_held & data_held), good.eq(is_word)]
-        with m.If(checked & ~b.valid):
-            m.d.comb += self.write.eq(good)
+        # Room for the response is looked for a cycle early, so that `write`, which reaches every register, is
+        # one itself.
+        due, checked = Signal(), Signal()
+        m.d.comb += due.eq(addr_held & data_held & ~b.valid & ~checked)
+        m.d.sync += [checked.eq(due), self.write.eq(due & is_word)]
+        with m.If(checked):
             m.d.sync += [
-                checked.eq(0),
                 addr_held.eq(0),
                 data_held.eq(0),
                 b.valid.eq(1),
-                b.payload.resp.eq(Mux(good, Response.OKAY, Response.SLVERR)),
+                b.payload.resp.eq(Mux(self.write, Response.OKAY, Response.SLVERR)),
             ]
 
     def _elaborate_read(self, m: Module) -> None:

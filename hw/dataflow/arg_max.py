@@ -45,7 +45,7 @@ class ArgMax(wiring.Component):
 
     @staticmethod
     def latency_cycles(classes: int) -> int:
-        return classes + 2
+        return classes + 3
 
     @staticmethod
     def compute(logits: Sequence[int]) -> dict:
@@ -59,11 +59,12 @@ class ArgMax(wiring.Component):
         classes, bits = self._shape.outputs, self._shape.logit_bits
         m.submodules.memory = memory = self.memory
         wiring.connect(m, memory.load, wiring.flipped(self.load))
-        # The logits go round: the head gets its bias and joins at the end.
+        # The logits go round: the head gets its bias and joins at the end, and is compared a cycle later.
         ring = Signal(data.ArrayLayout(signed(bits), classes))
         busy = Signal()
-        step = Signal(range(classes + 1))  # the class at the head; then all are done and the first is there
+        step = Signal(range(classes + 2))  # the class at the head; then the first is there again, and stays
         head = Signal(signed(bits))
+        newest = ring[classes - 1]
         best = Signal(signed(bits))
         best_index = Signal(range(classes))
 
@@ -81,7 +82,7 @@ class ArgMax(wiring.Component):
             m.d.sync += [ring[lane].eq(self.i.payload[lane]) for lane in range(classes)]
         with m.If(busy):
             m.d.sync += step.eq(step + 1)
-            with m.If(step == classes):
+            with m.If(step == classes + 1):
                 margin = Signal(signed(bits + 1))
                 m.d.comb += margin.eq(best - ring[0])
                 m.d.sync += [
@@ -90,8 +91,8 @@ class ArgMax(wiring.Component):
                     self.o.valid.eq(1),
                     busy.eq(0),
                 ]
-            with m.Else():
+            with m.Elif((step == 2) | (newest > best)):
+                m.d.sync += [best.eq(newest), best_index.eq(step - 1)]
+            with m.If(step < classes):
                 m.d.sync += Value.cast(ring).eq(Cat(Value.cast(ring)[bits:], head))
-                with m.If((step == 1) | (head > best)):
-                    m.d.sync += [best.eq(head), best_index.eq(step)]
         return m

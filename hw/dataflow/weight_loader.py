@@ -102,6 +102,8 @@ class WeightLoader(wiring.Component):
         # The CRC takes a bit in the cycle after it was chosen, and words reach the banks in the cycle after
         # they were accepted: the choice is wide and the way is long.
         bit, bit_valid = Signal(), Signal()
+        # A word waits for its last bit before it is taken: so there is time to compare it.
+        is_magic, is_digest = Signal(), Signal()
 
         m.d.comb += [
             port.words.ready.eq((at == IMAGE_WORD_BITS - 1) & (state != _State.CHECK)),
@@ -114,6 +116,8 @@ class WeightLoader(wiring.Component):
             load.write.eq(accepted & (state == _State.PAYLOAD)),
             bit.eq(word.bit_select(at, 1)),
             bit_valid.eq(port.words.valid & (state != _State.CHECK)),
+            is_magic.eq(word == MAGIC),
+            is_digest.eq(word == self._shape.digest),
         ]
         with m.If(port.words.valid & (state != _State.CHECK)):
             m.d.sync += at.eq(at + 1)
@@ -127,13 +131,13 @@ class WeightLoader(wiring.Component):
 
         with m.Switch(state):
             with m.Case(_State.MAGIC), m.If(accepted):
-                with m.If(word == MAGIC):
+                with m.If(is_magic):
                     m.d.sync += [state.eq(_State.SHAPE), port.refused_shape.eq(0), port.refused_crc.eq(0)]
                 with m.Else():
                     finish(port.refused_shape)
             with m.Case(_State.SHAPE), m.If(accepted):
                 m.d.sync += state.eq(_State.HASH_LOW)
-                with m.If(word != self._shape.digest):
+                with m.If(~is_digest):
                     finish(port.refused_shape)
             with m.Case(_State.HASH_LOW, _State.HASH_HIGH), m.If(accepted):
                 m.d.sync += [

@@ -257,6 +257,9 @@ def test_a_write_waits_until_the_answer_before_it_is_taken():
         await ctx.tick()
         assert not ctx.get(bank.bus.b.valid)
         await ctx.tick()
+        assert not ctx.get(bank.bus.b.valid)
+        assert ctx.get(bank.wide) == 1
+        await ctx.tick()
         assert ctx.get(bank.bus.b.valid), "the answer to the second"
         assert ctx.get(bank.wide) == 2
         await ctx.tick()
