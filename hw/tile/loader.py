@@ -78,12 +78,14 @@ class Loader(wiring.Component):
         with m.Else():
             m.d.comb += wait_compute.eq(bulk.wait_compute)
         m.d.comb += [
-            allowed.eq((self.computed >= wait_compute) & (self.stored >= wait_store)),
             self.waiting.eq(self.i.valid & ~asking & ~allowed),
             self.outside_addr.eq(addr),
             self.request.payload.addr.eq(self.base + addr[:32]),
             self.request.payload.length.eq(words * self.preset.channels),
         ]
+        # A cycle before it is used, or the comparison would lie between the queue's output and its enable.
+        reached = (self.computed >= wait_compute) & (self.stored >= wait_store)
+        m.d.sync += allowed.eq(self.i.valid & ~self.i.ready & reached)
         ends = Signal(34)
         m.d.comb += ends.eq(addr + words * self.preset.channels)
         with m.FSM() as fsm:

@@ -5,7 +5,14 @@ from .guard import GUARD_PROOFS
 from .runner import Proof
 from .streams import STREAM_PROOFS
 from .tile import TILE_PROOFS
+from .tile_loader import LOADER_PROOFS
 
 __all__ = ["PROOFS"]
 
-PROOFS: tuple[Proof, ...] = (*STREAM_PROOFS, *CONTROL_PROOFS, *GUARD_PROOFS, *TILE_PROOFS)
+PROOFS: tuple[Proof, ...] = (
+    *STREAM_PROOFS,
+    *CONTROL_PROOFS,
+    *GUARD_PROOFS,
+    *TILE_PROOFS,
+    *LOADER_PROOFS,
+)

@@ -10,6 +10,7 @@ import pytest
 
 import hw.arith.requantise
 import hw.tile.fetch
+import hw.tile.loader
 import hw.tile.storer
 from sim.proofs.runner import Proof, prove
 from sim.proofs.stream_contract import Contract
@@ -22,6 +23,7 @@ from sim.proofs.tile import (
     request_rules,
     row_rules,
 )
+from sim.proofs.tile_loader import plane_rules, window_rules
 
 
 def broken(module: ModuleType, sound: str, fault: str) -> ModuleType:
@@ -35,6 +37,10 @@ def broken(module: ModuleType, sound: str, fault: str) -> ModuleType:
 
 def storer(rules):
     return lambda module: Contract(module.Storer(SMALL), rules)
+
+
+def loader(rules):
+    return lambda module: Contract(module.Loader(SMALL), rules)
 
 
 def fetch(module):
@@ -70,6 +76,14 @@ FAULTS = {
     "early": Fault(
         hw.tile.storer, "moving & (ready_rows != 0)", "moving",
         storer(row_rules), 8, "a slot is freed that holds nothing|before it is ready",
+    ),
+    "hasty": Fault(
+        hw.tile.loader, "~self.i.ready & reached)", "~self.i.ready)",
+        loader(plane_rules), 4, "an instruction that has to wait",
+    ),
+    "wide": Fault(
+        hw.tile.loader, "(local[p] < row.window)", "(local[p] <= row.window)",
+        loader(window_rules), 11, "a write beyond its window",
     ),
     "half up": Fault(
         hw.arith.requantise, "(half & (by_bits.below | below | byte[0]))", "half",
