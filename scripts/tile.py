@@ -22,6 +22,7 @@ def command(
         True, help="Measure lane use, traffic and the cost model on the detector-like stack."
     ),
     area: bool = typer.Option(False, help="Synthesise the engine for xc7 too (many minutes)."),
+    place: bool = typer.Option(False, help="Place and route it for an ECP5-85F (up to an hour)."),
     detector: str = typer.Option(
         "", help="Run this detector of the zoo, or an .onnx file, on pictures instead of everything else."
     ),
@@ -43,6 +44,12 @@ def command(
         from scripts.tile_area import measure_area
 
         _keep(console, "tile_area", measure_area(engine))
+    if place:
+        from scripts.tile_area import measure_speed
+
+        speed, sentence = measure_speed(engine)
+        console.print(sentence, soft_wrap=True)
+        _keep(console, f"tile_place_{engine}", speed)
     failed = _campaign(console, layers, networks) if layers or networks else 0
     if use:
         failed += _stack(console, engine)

@@ -1,4 +1,4 @@
-"""The area of the tile engine, put together from its parts."""
+"""The area of the tile engine, put together from its parts, and its speed where place-and-route exists."""
 
 from __future__ import annotations
 
@@ -55,3 +55,23 @@ def measure_area(engine: str) -> dict[str, float]:
         "tile.gops_per_klut_100mhz_peak": peak,
         "tile.gops_per_klut_100mhz_effective": peak * use,
     }
+
+
+def measure_speed(engine: str) -> tuple[dict[str, float], str]:
+    """Of the overlay between registers on an ECP5-85F of speed grade 6; the figures, and what limits them."""
+    from hw.boards.catalog import board_named
+    from hw.flow.ecp5 import build_with_luck
+    from hw.flow.harness import Harness
+    from hw.overlay.tile import TileOverlay
+
+    built = build_with_luck(
+        Harness(TileOverlay(preset=engine)),
+        name=f"tile-{engine}",
+        board=board_named("ulx3s"),
+        placed_pins=False,
+    )
+    figures = {
+        f"tile.{engine}.ecp5_fmax_mhz": built.placed.reached_mhz,
+        f"tile.{engine}.ecp5_lut4": built.lut4,
+    }
+    return figures, built.placed.sentence
