@@ -32,6 +32,8 @@ def command(
 ) -> None:
     """Print accuracy per class and capture, and write it as JSON with confusion matrices and ROC.
 
+    What is judged on generated traffic for want of its own captures is printed and not kept.
+
     Example: `colonnade evaluate can_ids --model ours`
     """
     from rich.console import Console
@@ -58,13 +60,15 @@ def command(
             )
             return
         models = [load_model(name) for name in model or model_names()]
-        _evaluate(console, models, exact, out, data)
+        _evaluate(console, models, exact, out, data, whole=not model)
     except (ValueError, FileNotFoundError) as error:
         console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
 
 
-def _evaluate(console: object, models: list[CanModel], exact: bool, out: Path, data: Path | None) -> None:
+def _evaluate(
+    console: object, models: list[CanModel], exact: bool, out: Path, data: Path | None, *, whole: bool
+) -> None:
     from rich.console import Console
 
     from models.can_ids.evaluation import evaluate, golden_windows_per_second
@@ -73,13 +77,15 @@ def _evaluate(console: object, models: list[CanModel], exact: bool, out: Path, d
     from scripts.figures import record
 
     assert isinstance(console, Console)
-    figures: dict[str, float] = {"can_ids.reader_lines_per_s": lines_per_second(seconds=60)}
+    figures: dict[str, float] = {}
     rows: list[dict[str, object]] = []
     curves = []
     for one in models:
-        captures = _captures(console, one, data)
+        captures, is_own = _captures(console, one, data)
         judgements = evaluate(one, captures)
         console.print(_table(one, judgements))
+        if not is_own:
+            continue
         figures |= model_figures(one, judgements)
         rows += [_row(judgement) for judgement in judgements]
         curves += _pictures(one, judgements, out)
@@ -87,14 +93,27 @@ def _evaluate(console: object, models: list[CanModel], exact: bool, out: Path, d
             figures["can_ids.golden_windows_per_s"] = golden_windows_per_second(one, captures[0].frames)
         if exact:
             figures |= _exact(console, one, captures)
-    if curves:
+    if not rows:
+        console.print("nothing is kept of this: no model was judged on traffic of its own car")
+        return
+    if whole or not (out / "can_ids_roc.png").is_file():
         from models.can_ids.plots import plot_roc
 
         plot_roc(curves, out / "can_ids_roc.png")
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "evaluation.json").write_text(json.dumps({"figures": figures, "captures": rows}, indent=1) + "\n")
+    figures["can_ids.reader_lines_per_s"] = lines_per_second(seconds=60)
+    _write(out, figures, rows)
     record("evaluate", figures)
     console.print(f"tables and plots: {out}")
+
+
+def _write(out: Path, figures: dict[str, float], rows: list[dict[str, object]]) -> None:
+    """Into the table of all models, in the place of what it had of these."""
+    path, judged = out / "evaluation.json", {row["model"] for row in rows}
+    before = json.loads(path.read_text()) if path.is_file() else {"figures": {}, "captures": []}
+    kept = [row for row in before["captures"] if row["model"] not in judged]
+    content = {"figures": before["figures"] | figures, "captures": kept + rows}
+    out.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def demonstrate(console: object) -> None:
@@ -106,19 +125,19 @@ def demonstrate(console: object) -> None:
     console.print(_table(model, evaluate(model, generated_captures())))  # type: ignore[attr-defined]
 
 
-def _captures(console: object, model: CanModel, data: Path | None) -> list[HeldOut]:
-    """What a model can be judged on; generated traffic for all where the captures are missing."""
+def _captures(console: object, model: CanModel, data: Path | None) -> tuple[list[HeldOut], bool]:
+    """What a model can be judged on, and whether that is of its own car: else it is generated traffic."""
     from models.can_ids.evaluation import generated_captures, hcrl_captures
     from models.can_ids.frames import Attack
 
     if model.vehicle is not None:
-        return generated_captures(model.vehicle)
+        return generated_captures(model.vehicle), True
     try:
-        return hcrl_captures(data, gear=Attack.SPOOFING_GEAR in model.classes)
+        return hcrl_captures(data, gear=Attack.SPOOFING_GEAR in model.classes), True
     except FileNotFoundError as error:
         text = f"{model.name}: {error} On generated traffic instead, of a car that it was not trained on."
         console.print(text, style="yellow", markup=False, soft_wrap=True)  # type: ignore[attr-defined]
-        return generated_captures()
+        return generated_captures(), False
 
 
 def _table(model: CanModel, judgements: list[Judgement]) -> object:

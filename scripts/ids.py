@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from host.ids.pipeline import Summary
     from models.can_ids.zoo import CanModel
 
-__all__ = ["command", "model_named", "open_board_for"]
+__all__ = ["command", "default_model", "model_named", "open_board_for"]
 
 NO_ALERT, ALERTS, USAGE, BOARD = 0, 1, 2, 3  #: exit codes
 
@@ -38,7 +38,9 @@ def command(
     source: str = typer.Option("", help="Where frames come from; see above."),
     board: str = typer.Option("sim", help="sim: the simulated board; pynq: a real one; model: numpy alone."),
     sink: list[str] = typer.Option([], help="Where verdicts go; may be given again for more than one."),
-    model: str = typer.Option("can_ids_ours", help="A model of the zoo, or the path of an .onnx file."),
+    model: str = typer.Option(
+        "", help="A model of the zoo, or the path of an .onnx file; ours if absent, generated for `generate`."
+    ),
     threshold: int = typer.Option(
         None, help="Least score of an alert; the model's calibrated one if absent."
     ),
@@ -100,7 +102,7 @@ def _run(
     if board not in ("sim", "pynq", "model"):
         return _say(console, f"--board is sim, pynq or model, not {board!r}", USAGE)
     try:
-        model = model_named(model_name)
+        model = model_named(model_name or default_model(source))
         rule = alert_rule(model, classes=classes, threshold=threshold)
         key = _key(guard_key) if guard_key else None
         if key is not None and (not source.startswith("pins") or board == "model"):
@@ -141,7 +143,7 @@ def _watched(console: Console, source, kind: str, sinks, model, rule, *, seconds
             board = stack.enter_context(open_board_for(kind, model, rule))
             if guard_key is not None:
                 _arm(board, guard_key, rule)
-            for name, fact in board.facts.items():
+            for name, fact in (board.facts | {"trained on": model.trained_on}).items():
                 console.print(f"{name}: {fact}", style="dim", highlight=False, markup=False, soft_wrap=True)
             console.print(
                 f"source: {source.name}", style="dim", highlight=False, markup=False, soft_wrap=True
@@ -181,6 +183,11 @@ def _key(text: str) -> int:
         return int(text, 0)
     except ValueError:
         raise ValueError(f"--guard-key is a number, such as 0x0123ABCD, not {text!r}") from None
+
+
+def default_model(source: str) -> str:
+    """No model of one car works on another: the generator's first vehicle has its own."""
+    return "generated" if source.partition(":")[0] in ("", "generate") else "ours"
 
 
 def model_named(name: str) -> CanModel:

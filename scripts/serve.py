@@ -41,7 +41,9 @@ Example: `colonnade serve --board sim --pictures generated`
 
 def command(
     source: str = typer.Option("", help="CAN frames; a generated drive of the model's car if absent."),
-    model: str = typer.Option("generated", help="CAN model of the zoo, or the path of an .onnx file."),
+    model: str = typer.Option(
+        "", help="CAN model of the zoo, or the path of an .onnx file; as in `colonnade ids` if absent."
+    ),
     board: str = typer.Option("model", help="What judges frames: model (numpy), sim or pynq."),
     threshold: int = typer.Option(None, help="Least score of an alert; the model's own if absent."),
     bit_rate: float = typer.Option(500_000.0, min=1000.0, help="Of the bus, for its load."),

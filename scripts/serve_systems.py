@@ -48,9 +48,9 @@ class CanSystem:
         from host.ids.pipeline import watch
         from host.live.can import CanMonitor
         from host.live.feeds import StopSink
-        from scripts.ids import model_named, open_board_for
+        from scripts.ids import default_model, model_named, open_board_for
 
-        model = model_named(self.model)
+        model = model_named(self.model or default_model(self.source))
         rule = alert_rule(model, threshold=self.threshold)
         with contextlib.ExitStack() as stack:
             source, bus_time = self._opened(model)
@@ -67,7 +67,7 @@ class CanSystem:
                 ask=board.counters,
                 clock_hz=board.clock_hz,
             )
-            self.facts = {"CAN source": source.name} | {
+            self.facts = {"CAN source": source.name, "CAN model trained on": model.trained_on} | {
                 f"CAN {name}": fact for name, fact in board.facts.items()
             }
             ready()
@@ -150,9 +150,7 @@ class DetectorSystem:
 
         try:
             return stack.enter_context(
-                open_engine(
-                    self.board, detector, self.size, preset=self.preset, profile_every=PROFILE_EVERY
-                )
+                open_engine(self.board, detector, self.size, preset=self.preset, profile_every=PROFILE_EVERY)
             )
         except (RuntimeError, ImportError) as error:
             raise EngineFailure(f"engine {self.board}: {error}") from error

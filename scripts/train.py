@@ -107,7 +107,8 @@ def _train_can_ids(
             report=report,
         )
     if capture is not None or name == "generated":
-        tests = [HeldOut(block.name, "generated", block.test) for block in material.blocks]
+        group = "capture" if capture is not None else "generated"
+        tests = [HeldOut(block.name, group, block.test) for block in material.blocks]
     else:
         tests = hcrl_captures(data, gear=Attack.SPOOFING_GEAR in classes)
     out.mkdir(parents=True, exist_ok=True)

@@ -29,16 +29,16 @@ REPORT = Path("build") / "reports" / "ids_demo.html"
 PREFERRED_MODELS = ("generated", "ours")
 
 
-#: Some twenty seconds of a bus at 500 kbit/s.
-FRAMES = 40_000
+#: Long enough for a burst of every attack.
+SECONDS = 16.0
 
 
 def drive(model: CanModel) -> Source:
     """An attacked drive that no training saw, of the model's own car where that is the generator's."""
     if model.vehicle is None:
         return GeneratedSource(vehicle=1, seconds=8.0, seed=4)
-    frames = generated_captures(model.vehicle)[0].frames[:FRAMES]
-    return FramesSource(f"generated drive of vehicle {model.vehicle}, the part kept for tests", frames)
+    frames = generated_captures(model.vehicle, seconds=SECONDS)[0].frames
+    return FramesSource(f"generated drive of vehicle {model.vehicle}, kept for tests", frames)
 
 
 class Collected:

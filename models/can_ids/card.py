@@ -24,7 +24,8 @@ SYNTHETIC = {
     "test: the last 50 %",
     "sample": "real labelled frames in random order; never trained on",
     "cross_vehicle": "other cars; never trained on, and no model of one car works on another",
-    "generated": "traffic of the generator, **nothing of it real**; test: the last 30 % of the drive",
+    "generated": "traffic of the generator, **nothing of it real**; test: a drive from another seed",
+    "capture": "a benign capture; **its attacks were injected afterwards**; test: its last 30 %",
 }
 
 
@@ -66,7 +67,7 @@ def _card(
             "",
             f"- Trained by `{command}` ({recipe.steps:,} steps, batch {recipe.sampling.batch}, "
             f"seed {recipe.seed}).",
-            f"- Trained on {model.trained_on}. Split by time block; no frame is in two blocks.",
+            f"- Trained on {model.trained_on}. Split by {_split(groups)}; no frame is in two blocks.",
             *(f"- {group}: {SYNTHETIC[group]}." for group in groups),
             f"- torch, the QONNX executor and the integer program were compared on {compared:,} test "
             f"windows: {different} differ in any integer logit.",
@@ -83,6 +84,16 @@ def _card(
             "",
         ]
     )
+
+
+def _as_calibrated(own: Sequence[Judgement]) -> str:
+    if any(one.group == "generated" for one in own):
+        return "which are of other drives than those trained on"
+    return "as they are and with a payload bit wrong in each"
+
+
+def _split(groups: Sequence[str]) -> str:
+    return "drive" if "generated" in groups else "time block"
 
 
 def _table(judgements: Sequence[Judgement], classes: Sequence[int]) -> list[str]:
@@ -117,7 +128,7 @@ def _row(name: str, on: str, confusion: Confusion, classes: Sequence[int]) -> st
 
 def _calibration(model: CanModel, judgements: Sequence[Judgement]) -> list[str]:
     fit = model.calibration
-    own = [one for one in judgements if one.group in ("drive", "generated")]
+    own = [one for one in judgements if one.group in ("drive", "generated", "capture")]
     logits = np.concatenate([one.logits for one in own])
     attacked = np.concatenate([one.attacked for one in own])
     margin = margins(logits)
@@ -131,7 +142,7 @@ def _calibration(model: CanModel, judgements: Sequence[Judgement]) -> list[str]:
         "",
         f"Threshold for at most one false alarm an hour at {FRAMES_PER_SECOND:,} frames/s: margin >= "
         f"**{fit.threshold}** (argmax is margin >= 1), from {fit.benign_rows:,} benign validation rows, "
-        f"as they are and with a payload bit wrong in each, and a geometric tail beyond. "
+        f"{_as_calibrated(own)}, and a geometric tail beyond. "
         f"On the test rows it leaves a detection rate of "
         f"**{100 * float((margin[attacked] >= fit.threshold).mean()):.3f} %** and raises {alarms} alarms on "
         f"{benign:,} benign rows ({benign / FRAMES_PER_SECOND / 60:.1f} minutes of traffic). What so short a "

@@ -13,7 +13,7 @@ from models.can_ids.dataset import CROSS_VEHICLE, SLICES, UNORDERED, load
 from models.can_ids.drive import cut_drive
 from models.can_ids.frames import Attack, Frames
 from models.can_ids.labels import frame_labels, window_labels, window_verdicts
-from models.can_ids.material import GENERATED_SECONDS, from_generator
+from models.can_ids.material import TEST_SECONDS, generated_test
 from models.can_ids.metrics import Confusion
 from models.can_ids.scores import verdicts
 from models.can_ids.splits import SLICE_BLOCKS
@@ -38,7 +38,7 @@ class HeldOut:
     """Labelled rows that no model was trained on, and the group whose figures they belong to."""
 
     name: str
-    group: str  #: drive, slices, sample, cross_vehicle or generated
+    group: str  #: drive, slices, sample, cross_vehicle, generated or capture
     frames: Frames
     ordered: bool = True  #: whether neighbouring rows were neighbours on the bus
 
@@ -71,10 +71,9 @@ def hcrl_captures(data: Path | None = None, *, gear: bool, cross_vehicle: bool =
     return captures
 
 
-def generated_captures(vehicle: int = 1, *, seconds: float = GENERATED_SECONDS) -> list[HeldOut]:
-    """The last part of the generated drive that `from_generator` trains on, for where no capture is."""
-    blocks = from_generator(vehicle, seconds=seconds).blocks
-    return [HeldOut(block.name, "generated", block.test) for block in blocks]
+def generated_captures(vehicle: int = 1, *, seconds: float = TEST_SECONDS) -> list[HeldOut]:
+    """A generated drive that `from_generator` does not train on, for where no capture is."""
+    return [HeldOut("generated", "generated", generated_test(vehicle, seconds=seconds))]
 
 
 def evaluate(model: CanModel, captures: Iterable[HeldOut]) -> list[Judgement]:

@@ -13,15 +13,18 @@ import numpy as np
 from models.can_ids.frames import Frames
 from models.can_ids.generator_attacks import inject
 from models.can_ids.generator_bus import arbitrate
-from models.can_ids.generator_vehicle import Message, Signal, vehicle
+from models.can_ids.generator_vehicle import Message, Signal, Vehicle, vehicle
 
-__all__ = ["generate"]
+__all__ = ["forged_payloads", "generate"]
 
 
 def generate(
     *, vehicle_number: int = 1, seconds: float = 60.0, seed: int = 0, attacks: Sequence[str] = ()
 ) -> Frames:
-    """The frames on the bus of a vehicle, attacked in bursts if `attacks` names any (see `inject`)."""
+    """The frames on the bus of a vehicle, attacked in bursts if `attacks` names any (see `inject`).
+
+    Its spoofer sends the same frame on every drive, as those of the public captures do.
+    """
     if not 0 < seconds <= 86_400:
         raise ValueError(f"seconds must lie between 0 and a day (86400), not {seconds!r}")
     car = vehicle(vehicle_number)
@@ -30,8 +33,26 @@ def generate(
     frames = Frames.concatenate(parts)
     frames = frames[np.argsort(frames.timestamp, kind="stable")]
     if attacks:
-        frames = inject(frames, attacks, seed=seed, targets=car.targets)
+        frames = inject(frames, attacks, seed=seed, targets=car.targets, payloads=forged_payloads(car))
     return arbitrate(frames, bit_rate=car.body.bit_rate)
+
+
+def forged_payloads(car: Vehicle) -> dict[str, bytes]:
+    """What a spoofer sends: the needle at its stop, where no drive takes it, all else at rest."""
+    return {attack: _forged(car, identifier) for attack, identifier in car.targets.items()}
+
+
+def _forged(car: Vehicle, identifier: int) -> bytes:
+    (message,) = (each for each in car.messages if each.identifier == identifier)
+    data = np.zeros((1, message.dlc), np.uint8)
+    needle, *others = message.signals
+    data[:, needle.at : needle.at + needle.width] = 0xFF
+    for signal in others:
+        if signal.kind == "constant":
+            data[:, signal.at : signal.at + signal.width] = signal.choices[: signal.width]
+    if message.checksum:
+        data[:, -1] = _checksum(message, data[:, :-1])
+    return data.tobytes()
 
 
 class _Drive:

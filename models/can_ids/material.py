@@ -19,11 +19,23 @@ from models.can_ids.recipes import Recipe
 from models.can_ids.splits import DRIVE_BLOCKS, SLICE_BLOCKS, Blocks
 from models.can_ids.topology import CLASSES
 
-__all__ = ["GENERATED_SECONDS", "Material", "from_capture", "from_generator", "from_hcrl", "labelled_windows"]
+__all__ = [
+    "TEST_SECONDS",
+    "Material",
+    "from_capture",
+    "from_generator",
+    "from_hcrl",
+    "generated_test",
+    "labelled_windows",
+]
 
 #: What the generator injects for each class but BENIGN, in the order of the classes.
 INJECTED = ("dos", "fuzzing", "spoofing", "spoofing_gear")
-GENERATED_SECONDS = 90.0
+#: Drives of the generator that a model is trained on, how long each is, and their seeds: numbers that nobody
+#: types, so that what is judged later was in no training. One in five as many choose, and one more tests.
+GENERATED_DRIVES, GENERATED_SECONDS = 10, 120.0
+TRAINING_SEED, VALIDATION_SEED, TEST_SEED = 10_000, 20_000, 30_000
+TEST_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,7 @@ class Material:
     blocks: list[Blocks]
     description: str
     vehicle: int | None = None  #: number of the generator's vehicle, where it is generated
+    other_drives: bool = False  #: whether what is validated on are other drives, and not the next minutes
 
     def training(self, recipe: Recipe) -> list[tuple[Frames, float]]:
         weights = dict.fromkeys(SLICES, recipe.slice_weight)
@@ -101,13 +114,43 @@ def from_generator(
     vehicle: int = 1,
     classes: Sequence[Attack] = CLASSES,
     *,
-    seconds: float = GENERATED_SECONDS,
-    seed: int = 0,
+    seconds: float | None = None,
+    drives: int | None = None,
 ) -> Material:
-    """Traffic of one of the generator's vehicles: no capture needed."""
-    frames = generate(vehicle_number=vehicle, seconds=seconds, seed=seed)
+    """Drives of one of the generator's vehicles, behind each other: no capture needed."""
+    seconds = GENERATED_SECONDS if seconds is None else seconds
+    drives = GENERATED_DRIVES if drives is None else drives
+    choosing = max(1, drives // 5)
+
+    def together(first: int, count: int) -> Frames:
+        parts = [_generated(vehicle, classes, seconds, seed) for seed in range(first, first + count)]
+        return Frames.concatenate(parts)
+
+    block = Blocks(
+        name="generated",
+        train=together(TRAINING_SEED, drives),
+        validation=together(VALIDATION_SEED, choosing),
+        test=generated_test(vehicle, classes, seconds=min(seconds, TEST_SECONDS)),
+        synthetic=True,
+    )
+    description = (
+        f"generated traffic of vehicle {vehicle}, nothing real: {drives} drives of {seconds:g} s; {choosing} "
+        "more chose the checkpoint and the threshold"
+    )
+    return Material([block], description, vehicle, other_drives=True)
+
+
+def generated_test(
+    vehicle: int = 1, classes: Sequence[Attack] = CLASSES, *, seconds: float = TEST_SECONDS
+) -> Frames:
+    """An attacked drive that is in no training."""
+    return _generated(vehicle, classes, seconds, TEST_SEED)
+
+
+def _generated(vehicle: int, classes: Sequence[Attack], seconds: float, seed: int) -> Frames:
+    kinds = INJECTED[: len(classes) - 1]
+    frames = generate(vehicle_number=vehicle, seconds=seconds, seed=seed, attacks=kinds)
     judged = is_judged(frames)
-    if not judged.any():
+    if not judged[frames.attack == Attack.BENIGN].any():
         raise ValueError(f"vehicle {vehicle!r} has 29-bit identifiers only, which no encoding is defined for")
-    material = from_capture(LabelledCapture("generated", frames[judged]), classes, seed=seed)
-    return Material(material.blocks, f"generated traffic of vehicle {vehicle}, nothing real", vehicle)
+    return frames[judged]

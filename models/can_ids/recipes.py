@@ -79,6 +79,11 @@ RECIPES = {
         steps=8_000,
         learning_rate=0.005,
     ),
-    #: `ours` for vehicle 1 of the traffic generator: what runs where no capture is.
-    "generated": OURS.replace(name="generated", steps=8_000),
+    #: `ours` for vehicle 1 of the traffic generator: what runs where no capture is. Counters and checksums
+    #: make its payloads random to whoever sees a single frame; so fuzzing is no harder than chance has it.
+    "generated": OURS.replace(
+        name="generated",
+        steps=20_000,
+        sampling=replace(PER_FRAME, fuzzing_known=0.0, fuzzing_near=0.15, flipped_bits=1),
+    ),
 }

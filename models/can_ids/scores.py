@@ -46,11 +46,11 @@ class Calibration:
         return 1 / (1 + np.exp(-np.clip(self.slope * margin + self.intercept, -50, 50)))
 
 
-def calibrate(logits: np.ndarray, attacked: np.ndarray, disturbed: np.ndarray) -> Calibration:
+def calibrate(logits: np.ndarray, attacked: np.ndarray, disturbed: np.ndarray | None = None) -> Calibration:
     """From rows of validation blocks, which no weight was trained on.
 
     `disturbed` are logits of the benign ones with a payload bit wrong in every frame: the threshold must hold
-    for them too, because validation minutes follow training minutes and show less news than an hour does.
+    for them too where validation minutes follow training minutes and show less news than an hour does.
     """
     margin = margins(logits)
     slope, intercept = _logistic(margin.astype(float), attacked)
@@ -58,7 +58,7 @@ def calibrate(logits: np.ndarray, attacked: np.ndarray, disturbed: np.ndarray) -
     return Calibration(
         slope=round(slope, 6),
         intercept=round(intercept, 6),
-        threshold=max(_threshold(benign), _threshold(margins(disturbed))),
+        threshold=max(_threshold(benign), 1 if disturbed is None else _threshold(margins(disturbed))),
         benign_rows=len(benign),
     )
 

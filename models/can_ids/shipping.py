@@ -44,7 +44,9 @@ def ship(
     model = _described(
         recipe, material, path, Calibration(slope=1.0, intercept=0.0, threshold=1, benign_rows=0)
     )
-    disturbed = np.concatenate([model.logits(_disturbed(block.validation)) for block in material.blocks])
+    disturbed = None
+    if not material.other_drives:
+        disturbed = np.concatenate([model.logits(_disturbed(block.validation)) for block in material.blocks])
     calibration = calibrate(model.of_windows(windows), classes != Attack.BENIGN, disturbed)
     model = _described(recipe, material, path, calibration)
     model.save()

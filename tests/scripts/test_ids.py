@@ -103,6 +103,18 @@ def test_wrong_use_is_2(run, arguments, message):
     assert message in result.output
 
 
+def test_a_generated_drive_is_judged_by_the_model_of_its_car_and_all_its_attacks_raise_alerts(run):
+    result = run("--source", "generate:seconds=4", "--board", "model", "--sink", "jsonl:a.jsonl", "--all")
+    assert result.exit_code == 1, result.output
+    assert "model: generated" in result.output
+    assert "trained on: generated traffic of vehicle 1" in result.output
+    rows = [json.loads(line) for line in Path("a.jsonl").read_text().splitlines()]
+    drive = generate(seconds=4.0, attacks=("dos", "fuzzing", "spoofing"))
+    alerted = {row["class"] for row in rows if row["alert"]}
+    assert alerted == {"dos", "fuzzing", "spoofing"}
+    assert not any(row["alert"] and attack == 0 for row, attack in zip(rows, drive.attack, strict=True))
+
+
 def test_a_file_without_frames_is_2(run, tmp_path):
     (tmp_path / "poem.txt").write_text("no frame\nat all\n")
     result = run("--source", str(tmp_path / "poem.txt"), "--board", "model")

@@ -15,6 +15,8 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setenv("COLONNADE_DATA", str(tmp_path / "no_data"))
     monkeypatch.setattr("scripts.train.ROOT", tmp_path)
     monkeypatch.setattr("scripts.figures.REPORTS", tmp_path / "reports")
+    monkeypatch.setattr("models.can_ids.material.GENERATED_DRIVES", 1)
+    monkeypatch.setattr("models.can_ids.material.GENERATED_SECONDS", 20.0)
     return lambda *words: CliRunner().invoke(app, [str(word) for word in words])
 
 
@@ -23,7 +25,7 @@ def test_train_without_captures_on_generated_traffic_then_evaluate(run, tmp_path
     assert trained.exit_code == 0, trained.output
     model = tmp_path / "can_ids_generated.onnx"
     assert model.is_file()
-    assert model.with_suffix(".md").is_file()
+    assert "nothing real: 1 drives of 20 s" in model.with_suffix(".md").read_text()
     assert not list((tmp_path / "build").rglob("*.pt")), "the checkpoint of a finished run must go"
 
     judged = run("evaluate", "can_ids", "--model", model, "--out", tmp_path / "out")
@@ -36,6 +38,27 @@ def test_train_without_captures_on_generated_traffic_then_evaluate(run, tmp_path
     assert pictures == ["can_ids_generated_frames.png", "can_ids_generated_windows.png", "can_ids_roc.png"]
 
 
+def test_what_is_judged_on_traffic_of_another_car_is_not_kept(run, tmp_path):
+    judged = run("evaluate", "can_ids", "--model", "ours", "--out", tmp_path / "out")
+    assert judged.exit_code == 0, judged.output
+    assert "a car that it was not trained on" in " ".join(judged.output.split())
+    assert "ours: windows of 4 frames, single frames" in judged.output
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "reports").exists()
+
+
+def test_judging_one_model_leaves_what_was_found_of_others(run, tmp_path):
+    other = {"figures": {"can_ids.ours.fpr": 0.5}, "captures": [{"model": "ours"}, {"model": "generated"}]}
+    (tmp_path / "evaluation.json").write_text(json.dumps(other))
+    judged = run("evaluate", "can_ids", "--model", "generated", "--out", tmp_path)
+    assert judged.exit_code == 0, judged.output
+    content = json.loads((tmp_path / "evaluation.json").read_text())
+    assert [row["model"] for row in content["captures"]] == ["ours", "generated"]
+    assert content["captures"][1]["group"] == "generated"
+    assert content["figures"]["can_ids.ours.fpr"] == 0.5
+    assert "can_ids.generated.generated.fpr" in content["figures"]
+
+
 def test_train_for_the_users_own_capture(run, tmp_path):
     log = tmp_path / "my_drive.log"
     assert run("generate", "can", "--vehicle", 2, "--seconds", 20, "--out", log).exit_code == 0
@@ -45,6 +68,10 @@ def test_train_for_the_users_own_capture(run, tmp_path):
     card = (tmp_path / "can_ids_ours_my_drive.md").read_text()
     assert "--capture my_drive.log --steps 10" in card
     assert "injected attacks" in card
+    assert (
+        "- capture: a benign capture; **its attacks were injected afterwards**; test: its last 30 %." in card
+    )
+    assert "nothing of it real" not in card
 
 
 def test_search_without_captures_plots_a_front(run, tmp_path):

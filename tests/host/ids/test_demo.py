@@ -37,11 +37,11 @@ def assert_told(output: str, page: str, drive) -> None:
 
 
 def test_a_model_of_the_generator_s_car_gets_rows_that_no_training_saw(monkeypatch):
-    monkeypatch.setattr(demo, "FRAMES", 500)
+    monkeypatch.setattr(demo, "SECONDS", 2.0)
     model = load_model("generated")
     (frames,) = demo.drive(model).chunks()
-    assert len(frames) == 500
-    assert np.array_equal(frames.data, generated_captures(model.vehicle)[0].frames[:500].data)
+    assert set(frames.attack.tolist()) == {Attack.BENIGN, Attack.DOS, Attack.FUZZING, Attack.SPOOFING}
+    assert np.array_equal(frames.data, generated_captures(model.vehicle, seconds=2.0)[0].frames.data)
 
 
 def test_on_the_contract_s_model(rig, short, tmp_path, capsys):

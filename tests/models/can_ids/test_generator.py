@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.can_ids.frames import Attack, Frames
-from models.can_ids.generator import generate
+from models.can_ids.generator import forged_payloads, generate
 from models.can_ids.generator_attacks import ATTACKS, SHARES, inject
 from models.can_ids.generator_bus import arbitrate, wire_bits
 from models.can_ids.generator_vehicle import VEHICLES, vehicle
@@ -116,6 +116,20 @@ def test_payloads_hold_what_a_drive_would_show(drives):
     rpm = drives[1].data[drives[1].identifier == target][:, :2] @ np.array([256, 1])
     assert rpm.max() > 1.5 * rpm.min()
     assert np.abs(np.diff(rpm)).max() < 0.4 * rpm.max()  # engines do not jump about
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_spoofer_sends_one_frame_on_every_drive_which_the_sender_never_sends(number):
+    sent = set()
+    for seed in (1, 2):
+        frames = generate(vehicle_number=number, seconds=20, seed=seed, attacks=("spoofing",))
+        spoofed = frames.attack == Attack.SPOOFING
+        target = vehicle(number).targets["spoofing"]
+        assert set(frames.identifier[spoofed].tolist()) == {target}
+        sent |= set(map(bytes, frames.data[spoofed]))
+        own = ~spoofed & (frames.identifier == target)
+        assert not (frames.data[own, :2] == 0xFF).all(axis=1).any()
+    assert sent == {forged_payloads(vehicle(number))["spoofing"].ljust(8, b"\0")}
 
 
 @pytest.mark.parametrize(

@@ -67,4 +67,5 @@ def test_disturbed_frames_raise_the_threshold_and_nothing_else():
     attacked = np.repeat([False, True], 50)
     calm, disturbed = (calibrate(logits, attacked, np.array([[5, margin + 5]])) for margin in (-2, 7))
     assert (calm.threshold, disturbed.threshold) == (1, 8)
+    assert calibrate(logits, attacked) == calm
     assert (calm.slope, calm.intercept) == (disturbed.slope, disturbed.intercept)

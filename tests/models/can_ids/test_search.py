@@ -20,7 +20,7 @@ def test_the_front_holds_what_no_other_beats():
 @pytest.fixture(scope="module")
 def journal(tmp_path_factory):
     path = tmp_path_factory.mktemp("study") / "can_ids.journal"
-    material = from_generator(seconds=10)
+    material = from_generator(seconds=10, drives=1)
     for worker in range(2):  # each opens the journal anew, as another process would
         search(open_study(path, seed=worker), material, trials=2, steps=3)
     return path

@@ -1,10 +1,12 @@
 """From weights to files: torch, QONNX and the integer program agree, and the files tell the truth."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from models.can_ids import shipping
 from models.can_ids.evaluation import HeldOut, evaluate, together
 from models.can_ids.figures import model_figures, weight_bits
 from models.can_ids.material import Material, from_generator
@@ -18,7 +20,7 @@ from models.can_ids.zoo import CanModel, load_model
 
 @pytest.fixture(scope="module")
 def material() -> Material:
-    return from_generator(seconds=20)
+    return from_generator(seconds=20, drives=1)
 
 
 @pytest.fixture(scope="module", params=["generated", "peer"])
@@ -64,6 +66,25 @@ def test_the_files_describe_the_model(shipped):
     assert "colonnade train can_ids --model small" in card
     assert "nothing real" in card
     assert "0 differ in any integer logit" in card
+    assert "Split by drive; no frame is in two blocks." in card
+    assert "benign validation rows, which are of other drives than those trained on" in card
+
+
+def test_next_minutes_are_disturbed_for_the_threshold_and_other_drives_are_not(
+    shipped, material, tmp_path, monkeypatch
+):
+    recipe, _, network = shipped
+    asked = []
+    monkeypatch.setattr(shipping, "_disturbed", lambda frames: asked.append(len(frames)) or frames)
+    monkeypatch.setattr(shipping, "COMPARED", 100)
+    mine = [HeldOut("mine", "capture", material.blocks[0].test[:5000])]
+    for other_drives in (True, False):
+        one = replace(material, other_drives=other_drives)
+        ship(network, recipe, one, mine, folder=tmp_path, command="colonnade train can_ids")
+        assert len(asked) == (not other_drives)
+    card = (tmp_path / f"can_ids_{recipe.name}.md").read_text()
+    assert "Split by time block; no frame is in two blocks." in card
+    assert "as they are and with a payload bit wrong in each" in card
 
 
 def test_figures_are_those_of_the_confusions(shipped, material):

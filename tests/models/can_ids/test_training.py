@@ -15,7 +15,7 @@ from models.can_ids.training import Progress, Validation, predict, train
 
 @pytest.fixture(scope="module")
 def material() -> Material:
-    return from_generator(seconds=20)
+    return from_generator(seconds=20, drives=1)
 
 
 def small(**options) -> Recipe:
