@@ -68,3 +68,14 @@ def test_the_plots_are_written_as_files_on_request(empty, monkeypatch):
     written = {path.name for path in (empty / "pictures").iterdir()}
     assert {"detection.jpg", "lane_use.svg", "roofline.svg"} <= written
     assert result.output.count("picture: ") == len(written)
+
+
+def test_every_picture_that_is_committed_is_shown_somewhere():
+    pages = [figures.ROOT / "README.md", *(figures.ROOT / "docs").rglob("*.md")]
+    shown = {
+        (page.parent / path).resolve()
+        for page in pages
+        for path in re.findall(r"!\[[^\]]+\]\(([^)]+)\)", page.read_text())
+    }
+    drawn = {path for kind in ("svg", "png", "jpg") for path in (figures.ROOT / "docs").rglob(f"*.{kind}")}
+    assert {path.resolve() for path in drawn} == shown
