@@ -6,6 +6,7 @@ from .runner import Proof
 from .streams import STREAM_PROOFS
 from .tile import TILE_PROOFS
 from .tile_loader import LOADER_PROOFS
+from .tile_share import SHARE_PROOFS
 
 __all__ = ["PROOFS"]
 
@@ -15,4 +16,5 @@ PROOFS: tuple[Proof, ...] = (
     *GUARD_PROOFS,
     *TILE_PROOFS,
     *LOADER_PROOFS,
+    *SHARE_PROOFS,
 )

@@ -11,6 +11,7 @@ import pytest
 import hw.arith.requantise
 import hw.tile.fetch
 import hw.tile.loader
+import hw.tile.share
 import hw.tile.storer
 from sim.proofs.runner import Proof, prove
 from sim.proofs.stream_contract import Contract
@@ -24,6 +25,7 @@ from sim.proofs.tile import (
     row_rules,
 )
 from sim.proofs.tile_loader import plane_rules, window_rules
+from sim.proofs.tile_share import SHARE, share_rules
 
 
 def broken(module: ModuleType, sound: str, fault: str) -> ModuleType:
@@ -41,6 +43,10 @@ def storer(rules):
 
 def loader(rules):
     return lambda module: Contract(module.Loader(SMALL), rules)
+
+
+def share(module):
+    return Contract(module.ReadShare(**SHARE), share_rules)
 
 
 def fetch(module):
@@ -84,6 +90,10 @@ FAULTS = {
     "wide": Fault(
         hw.tile.loader, "(local[p] < row.window)", "(local[p] <= row.window)",
         loader(window_rules), 11, "a write beyond its window",
+    ),
+    "retracting": Fault(
+        hw.tile.share, "may = room | held", "may = room",
+        share, 9, "ar withdrew valid while stalled",
     ),
     "half up": Fault(
         hw.arith.requantise, "(half & (by_bits.below | below | byte[0]))", "half",
