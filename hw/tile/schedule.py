@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from hw.arith.shift_lane import codes
+from hw.tile.datapath import Datapath
 from hw.tile.depthwise import plane_of, window_beats, window_codes, window_cycles
 from hw.tile.instruction import BYTES, Instruction, Opcode
 from hw.tile.lower import Layer, Lowered, Plane
@@ -23,7 +24,7 @@ from models.program.ops import ProgramError
 __all__ = ["LayerCost", "Schedule", "Tiling", "schedule", "tiling_of", "weight_chunks"]
 
 #: Loads that are issued ahead of the compute that needs them; the loader's queue holds more.
-LOOKAHEAD = 20
+LOOKAHEAD = 100
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class _Load:
     layer: int
     cycles: int  #: of the loader
     beats: int  #: of the read port
+    computes_before: int = 0  #: in the stream of instructions
 
 
 @dataclass
@@ -402,12 +404,13 @@ class _Scheduler:
         (height, width), (down, right) = layer.kernel, layer.stride
         first, blocks, step = chunk.planes
         length = digits * blocks * height * width
-        cycles = rows * tiling.columns * max(length, preset.pixels)
+        cycles, opens = rows * tiling.columns * max(length, preset.pixels), 0
         if layer.windowed:
             length = window_beats(digits, layer.kernel, preset)
             blocks = length // digits  # of taps
             row_first, others = window_cycles(digits, layer.kernel, layer.stride, preset)
             cycles = length + rows * (row_first + (tiling.columns - 1) * others)
+            opens += row_first
         plane = layer.first_plane + group
         address = out.offset + ((plane * out.height + y) * out.width + first_column) * preset.channels
         values = {
@@ -440,6 +443,8 @@ class _Scheduler:
         cost = self.costs[index]
         cost.beats += rows * tiling.columns * length
         cost.write_bytes += rows * valid * preset.channels
+        # The next biases wait until the first sum has taken these.
+        cycles = max(cycles, opens + length + Datapath.drain_cycles(preset))
         self.computes.append(_Compute(values, store, len(self.loads), index, 1 + cycles))
 
     def _merge(self) -> list[Instruction]:
@@ -464,6 +469,7 @@ class _Scheduler:
                 if load.opcode is Opcode.LOAD_FEATURES:
                     values["wait_store"] = load.wait_store
                 emit(load.opcode, load.layer, values)
+                load.computes_before = number
                 issued += 1
             if issued < compute.loads:
                 raise AssertionError(
@@ -482,7 +488,8 @@ class _Scheduler:
     def _predict(self, waits: list[int], stores_after: list[int], *, latency: int = 40) -> None:
         """Cycles of each layer: three units in turn, each as slow as the beats it moves.
 
-        The loader and the instructions share the read port.
+        The loader and the instructions share the read port, and a load comes no sooner than the queue of the
+        computes before it has room.
         """
         start_up, pipe = latency + 30, 14
         load_ends, compute_ends, store_ends = [0], [0], [0]
@@ -497,7 +504,9 @@ class _Scheduler:
         for compute in self.computes:
             while issued < compute.loads:
                 load = self.loads[issued]
-                ready = max(compute_ends[waits[issued]], stored(load.wait_store)) + latency + 12
+                queued = max(load.computes_before - 1 - self.preset.queue, 0)
+                begun = max(waits[issued], min(queued, len(compute_ends) - 1))
+                ready = max(compute_ends[begun], stored(load.wait_store)) + latency + 12
                 ready = ready if ready > latency + 12 else 0
                 t_port = max(t_port, ready) + load.beats + fetch
                 t_load = max(max(t_load, ready) + load.cycles, t_port)
