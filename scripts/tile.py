@@ -22,7 +22,7 @@ def command(
         True, help="Measure lane use, traffic and the cost model on the detector-like stack."
     ),
     area: bool = typer.Option(False, help="Synthesise the engine for xc7 too (many minutes)."),
-    place: bool = typer.Option(False, help="Place and route it for an ECP5-85F (up to an hour)."),
+    place: bool = typer.Option(False, help="Place and route it for an ECP5-85F (many minutes)."),
     detector: str = typer.Option(
         "", help="Run this detector of the zoo, or an .onnx file, on pictures instead of everything else."
     ),

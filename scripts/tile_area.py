@@ -58,13 +58,13 @@ def measure_area(engine: str) -> dict[str, float]:
 
 
 def measure_speed(engine: str) -> tuple[dict[str, float], str]:
-    """Of the overlay between registers on an ECP5-85F of speed grade 6; the figures, and what limits them."""
+    """Of the overlay between registers on an ECP5-85F of speed grade 6, placed once; and what limits it."""
     from hw.boards.catalog import board_named
-    from hw.flow.ecp5 import build_with_luck
+    from hw.flow.ecp5 import build
     from hw.flow.harness import Harness
     from hw.overlay.tile import TileOverlay
 
-    built = build_with_luck(
+    built = build(
         Harness(TileOverlay(preset=engine)),
         name=f"tile-{engine}",
         board=board_named("ulx3s"),
