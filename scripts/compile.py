@@ -37,7 +37,8 @@ def command(
             program = resized(program, size_of(size))
         compiled = compile_program(program, engine)
     except (ProgramError, ImportRefused, ValueError) as error:
-        console.print(f"{model}: {error}", style="red", markup=False)
+        said = str(error).removeprefix(f"{model}: ")
+        console.print(f"{model}: {said}", style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
     if disassemble:
         for number, each in enumerate(instruction.disassemble(compiled.code)):
@@ -47,9 +48,14 @@ def command(
         table.add_row(*row)
     console.print(table)
     console.print(f"{len(compiled.binary):,} bytes of binary, {compiled.arena_bytes:,} bytes of arena")
-    if output is not None:
-        output.write_bytes(compiled.binary)
-        console.print(f"written to {output}")
-    if roofline is not None:
-        listing.roofline(compiled, roofline)
-        console.print(f"roofline in {roofline}")
+    try:
+        if output is not None:
+            output.write_bytes(compiled.binary)
+            console.print(f"written to {output}")
+        if roofline is not None:
+            listing.roofline(compiled, roofline)
+            console.print(f"roofline in {roofline}")
+    except (OSError, ValueError) as error:
+        said = f"the compiled network cannot be written: {error}"
+        console.print(said, style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from None
