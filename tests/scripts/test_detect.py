@@ -68,9 +68,7 @@ def test_precision_through_the_pipeline_is_recorded_and_that_of_the_evaluation(r
     from host.detect import sources
 
     monkeypatch.setattr(detect, "FULL_SIDE", 96)
-    monkeypatch.setattr(
-        sources, "voc_source", lambda data, split: sources.generated_source(count=6, seed=9)
-    )
+    monkeypatch.setattr(sources, "voc_source", lambda data, split: sources.generated_source(count=6, seed=9))
     result = run("--source", "voc", "--size", "96", "--judge")
     assert result.exit_code == 0, result.output
     kept = json.loads(Path("reports/detect_model_judged.json").read_text())["figures"]
