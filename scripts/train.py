@@ -20,7 +20,9 @@ def command(
     capture: Path | None = typer.Option(None, help="A benign capture of your vehicle; attacks are injected."),
     steps: int | None = typer.Option(None, help="Batches; the recipe's own number if left out."),
     seed: int | None = typer.Option(None, help="Seed of weights and batches; the recipe's own if left out."),
-    out: Path = typer.Option(ROOT / "build" / "models", help="Folder for .onnx, .json and card."),
+    out: Path = typer.Option(
+        ROOT / "build" / "models", help="Folder for .onnx, .json and card.", show_default="build/models"
+    ),
     resume: bool = typer.Option(False, help="Go on from the checkpoint of a run that was broken off."),
     data: Path | None = typer.Option(None, help="Data folder; else COLONNADE_DATA, else ../shared/data."),
 ) -> None:

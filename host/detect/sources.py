@@ -13,8 +13,8 @@ from models.detector.pictures import SUFFIXES, PictureSet
 __all__ = ["CameraSource", "PicturesSource", "VideoSource", "generated_source", "open_source", "voc_source"]
 
 FORMS = (
-    "camera[:<number>], the path of a video, of a picture or of a folder of pictures, voc[:<split>], or "
-    "generated[:count=<frames>,seed=<number>]"
+    "camera[:<number>], the path of a video, of a picture or of a folder of pictures, "
+    "<folder of a VOCdevkit>:<split>, voc[:<split>], or generated[:count=<frames>,seed=<number>]"
 )
 #: Containers round the number of their frames; so much less than announced is a damaged file.
 ANNOUNCED = 0.98
@@ -140,6 +140,9 @@ def open_source(text: str, *, frames: int | None = None, data: Path | None = Non
     kind, _, rest = text.partition(":")
     if Path(text).exists():
         return _from_path(Path(text))
+    folder, _, split = text.rpartition(":")
+    if folder and Path(folder).is_dir():
+        return _devkit(Path(folder), split)
     if kind == "camera":
         return CameraSource(_number(rest, text) if rest else 0)
     if kind == "voc":
@@ -163,6 +166,15 @@ def _from_path(path: Path) -> Source:
     except FileNotFoundError as error:
         raise SourceError(str(error)) from error
     return VideoSource(path)
+
+
+def _devkit(folder: Path, split: str) -> Source:
+    from models.detector.pictures import voc_devkit
+
+    try:
+        return PicturesSource(voc_devkit(folder, split))
+    except FileNotFoundError as error:
+        raise SourceError(str(error)) from error
 
 
 def _generated(rest: str, frames: int | None) -> Source:

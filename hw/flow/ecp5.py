@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -182,10 +181,6 @@ def _run_yosys(folder: Path, log: Path) -> None:
 def cell_counts(statistics: Path) -> dict[str, int]:
     """Cells by type from yosys' `stat -json`."""
     return dict(json.loads(statistics.read_text())["design"]["num_cells_by_type"])
-
-
-def bitstream_digest(bitstream: bytes) -> str:
-    return hashlib.sha256(bitstream).hexdigest()
 
 
 def _constraints(board: Board, ports: Mapping[str, int]) -> str:

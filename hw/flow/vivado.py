@@ -19,7 +19,7 @@ from hw.overlay.package import OverlayPackage
 
 __all__ = ["TOOLS", "VERSIONS", "VivadoProject", "build", "project_files"]
 
-#: Those whose commands these scripts were written from; others are tried, with a warning.
+#: Those whose commands these scripts were written from; others are tried, and named where they fail.
 VERSIONS = ("2022.1", "2022.2", "2023.1", "2023.2", "2024.1", "2024.2", "2025.1", "2025.2")
 VIVADO = Tool(
     names=("vivado",),
@@ -129,8 +129,15 @@ def build(
         try:
             run(VIVADO, arguments, folder=folder, log=log)
         except FlowError as error:
-            raise FlowError(f"board {board.name}, overlay {package.name}, step {step}: {error}") from error
+            where = f"board {board.name}, overlay {package.name}, step {step}{_untried(VIVADO.version)}"
+            raise FlowError(f"{where}: {error}") from error
     if not bitstream.exists() or not bitstream.stat().st_size:
         raise FlowError(f"Vivado ended well and yet wrote no bitstream in {folder}")
     reports = {name: (folder / name).read_bytes() for name in REPORTS if (folder / name).exists()}
     return bitstream.read_bytes(), reports
+
+
+def _untried(version: str) -> str:
+    if any(f"v{known}" in version for known in VERSIONS):
+        return ""
+    return f" by {version!r}, where versions {VERSIONS[0]} to {VERSIONS[-1]} are known"

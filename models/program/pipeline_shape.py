@@ -224,10 +224,6 @@ class LayerShape:
         most = 2 * self.inputs * self.input_max * self.weight_max
         return bits_for(minimum=-most, maximum=most)
 
-    @property
-    def numbers_name(self) -> str:
-        return "thresholds" if self.levels else "bias"
-
     def banks(self, index: int) -> tuple[Bank, ...]:
         weights = Bank(
             f"layer {index} weights", self.groups * self.beats, self.pe * self.simd * self.weight_bits

@@ -40,6 +40,21 @@ def test_a_folder_gives_its_pictures_in_order(folder):
     assert (source.live, source.broken, dict(source.left_out)) == (False, "", {})
 
 
+def test_a_split_of_a_devkit_brings_its_truth(tmp_path):
+    for name in ("JPEGImages", "Annotations", "ImageSets/Main"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "ImageSets/Main/val.txt").write_text("7\n")
+    cv2.imwrite(str(tmp_path / "JPEGImages/7.jpg"), np.full((40, 60, 3), 9, np.uint8))
+    corners = "<xmin>21</xmin><ymin>11</ymin><xmax>50</xmax><ymax>30</ymax>"
+    (tmp_path / "Annotations/7.xml").write_text(
+        f"<annotation><object><name>dog</name><bndbox>{corners}</bndbox></object></annotation>"
+    )
+    (frame,) = open_source(f"{tmp_path}:val").frames()
+    np.testing.assert_allclose(frame.truth.boxes, [[20, 10, 50, 30]])
+    with pytest.raises(SourceError, match=r"no .*train\.txt'; give the folder that holds JPEGImages"):
+        open_source(f"{tmp_path}:train")
+
+
 def test_one_picture_is_a_source_too(folder):
     assert [frame.name for frame in open_source(str(folder / "2.png")).frames()] == ["2.png"]
 

@@ -1,5 +1,6 @@
 """The vendor's flow without the vendor: its scripts under plain Tcl, and its runs with a stand-in."""
 
+import re
 import shutil
 import subprocess
 import xml.etree.ElementTree as ElementTree
@@ -233,6 +234,7 @@ def test_a_build_that_stops_goes_on_where_it_was(packed, stub, tmp_path):
         "vivado",
         'for last in "$@"; do :; done; '
         f'case $last in create.tcl) touch created;; build.tcl) echo "{complaint}"; exit 1;; esac',
+        version="v2024.1 (64-bit)",
     )
     with pytest.raises(FlowError) as caught:
         build(packed, tmp_path)
@@ -246,6 +248,15 @@ def test_a_build_that_stops_goes_on_where_it_was(packed, stub, tmp_path):
     assert scripts == ["create.tcl", "build.tcl", "build.tcl"], "the project was made once"
     assert build(packed, tmp_path)[0] == b"bits"
     assert len(calls()) == 3, "a finished build runs nothing"
+
+
+def test_a_failure_names_a_version_that_is_not_known(packed, stub, tmp_path):
+    stub("vivado", "exit 1", version="v2019.2 (64-bit)")
+    expected = (
+        "step create by 'vivado v2019.2 (64-bit)', where versions 2022.1 to 2025.2 are known: vivado failed"
+    )
+    with pytest.raises(FlowError, match=re.escape(expected)):
+        build(packed, tmp_path)
 
 
 def test_success_without_a_bitstream_is_no_success(packed, stub, tmp_path):
