@@ -23,7 +23,7 @@ LUT_MEMORY_BITS = 2816
 #: Widths of an 18 kbit block RAM by depth; a 36 kbit one is twice as wide.
 BLOCK_WIDTHS = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
 
-LOADER_LUTS = 133.0
+LOADER_LUTS = 116.0
 #: Each full adder of a heap takes one bit away; the products in front of them are partly in the same tables.
 ADDER_LUTS = 2.8
 WINDOW_CONTROL_LUTS = 20.0

@@ -168,11 +168,8 @@ def _stage_of(module: str) -> str:
 
 
 def largest_error(rows: Iterable[Row]) -> float | None:
-    """The worst of the estimates of layers and networks, as a fraction; None where there are none.
-
-    The loader stands in the table and not in here: it is one size, which no folding chooses.
-    """
-    errors = [abs(row.error) for row in rows if row.error is not None and not row.name.endswith(LOADER)]
+    """The worst of all estimates, as a fraction; None where there are none."""
+    errors = [abs(row.error) for row in rows if row.error is not None]
     return max(errors) if errors else None
 
 

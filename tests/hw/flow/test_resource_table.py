@@ -31,9 +31,10 @@ def test_a_unit_is_measured_once(tmp_path, monkeypatch):
     assert measure(unit, cache=cache, build_folder=tmp_path) == first
 
 
-def test_errors_are_of_layers():
-    rows = [row("a", 100, 90), row("b", 100, 112), row("x: loader and control", 100, 300), row("c", 50)]
+def test_the_largest_error_is_of_either_sign_and_leaves_out_what_has_no_estimate():
+    rows = [row("a", 100, 90), row("b", 100, 112), row("c", 50)]
     assert largest_error(rows) == pytest.approx(0.12)
+    assert largest_error([*rows, row("d", 100, 80)]) == pytest.approx(0.2)
     assert largest_error([row("c", 50)]) is None
 
 
