@@ -12,11 +12,13 @@ from scripts.figures import REPORTS, record
 
 #: Preset, side and pictures: many small frames, and whole ones on the presets that have a goal.
 DETECTOR_RUNS = ["small:128:20", "z7020:512:2", "zu7ev:512:1"]
+#: Fewer are a trial, which does not replace what a campaign found.
+LAYERS, NETWORKS = 500, 100
 
 
 def command(
-    layers: int = typer.Option(500, min=0, help="Random layers."),
-    networks: int = typer.Option(100, min=0, help="Random small networks."),
+    layers: int = typer.Option(LAYERS, min=0, help="Random layers."),
+    networks: int = typer.Option(NETWORKS, min=0, help="Random small networks."),
     engine: str = typer.Option("small", help="Preset whose lane use is measured; the rest runs on `sim`."),
     use: bool = typer.Option(
         True, help="Measure lane use, traffic and the cost model on the detector-like stack."
@@ -36,7 +38,11 @@ def command(
     Example: `colonnade tile --layers 50 --networks 10 --no-use`, or
     `colonnade tile --detector nano --run small:128:20`
     """
+    from hw.tile.preset import PRESETS
+
     console = Console()
+    if engine not in PRESETS:
+        raise typer.BadParameter(f"there is no engine preset {engine!r}; use one of {', '.join(PRESETS)}")
     if detector:
         _detector(console, detector, run, data)
         return
@@ -80,7 +86,10 @@ def _campaign(console: Console, layers: int, networks: int) -> int:
         "tile.networks": networks,
         "tile.mismatches": len(failed),
     }
-    _keep(console, "tile", counts)
+    if layers < LAYERS or networks < NETWORKS:
+        console.print(f"{layers} layers and {networks} networks, {len(failed)} of them with a wrong element")
+    else:
+        _keep(console, "tile", counts)
     return len(failed)
 
 

@@ -140,7 +140,8 @@ class _Lowering:
                 self._upsample(op)
             else:
                 remedy = (
-                    "load the model with style='requantise'"
+                    "load the model with style='requantise', and if it was, train with power-of-two scales "
+                    "alone, batch normalisation folded into the weights before they are quantised"
                     if op.kind == "MultiThreshold"
                     else "leave it to the host"
                 )

@@ -57,7 +57,7 @@ def test_sums_that_the_accumulators_cannot_hold_are_refused():
                 name="steps", inputs=("image",), output="steps",
                 thresholds=np.arange(8)[:, None], signs=np.ones(8, int)
             ),
-            "layer 'steps' .*load the model with style='requantise'",
+            "layer 'steps' .*style='requantise', and if it was, train with power-of-two scales alone",
         ),
         (
             ops.Upsample(name="up", inputs=("image",), output="up", factor=(3, 3)),
