@@ -73,6 +73,9 @@ class Sequencer(wiring.Component):
         op = data.View(op_layout, Signal(op_layout.size, name="op"))
         slots = Signal(range(self.preset.row_slots + 1), init=self.preset.row_slots)
         take_slot, issue, opened = Signal(), Signal(), Signal()
+        # A cycle before it is used, or the comparison would lie between the queue's output and its enable.
+        reached = Signal()
+        m.d.sync += reached.eq(self.i.valid & ~self.i.ready & (self.loaded >= head.wait_load))
         since_open = Signal(range(self._drain_cycles + 1), init=self._drain_cycles)
         since_sum = Signal(range(self.preset.pixels + 1), init=self.preset.pixels - 1)
         loops = _Loops(m, op)
@@ -103,7 +106,7 @@ class Sequencer(wiring.Component):
                         self.layer.eq(1),
                         self.layer_index.eq(self.i.payload[8:16]),
                     ]
-                with m.Elif(self.loaded < head.wait_load):
+                with m.Elif(~reached):
                     m.d.comb += self.waits_load.eq(1)
                 with m.Elif(since_open != self._drain_cycles):
                     m.d.comb += self.waits_drain.eq(1)
