@@ -39,7 +39,7 @@ GROUPS = (
     ("CAN intrusion detection: the system", ("ids.",), "colonnade verify ids"),
     ("Object detection: the model", ("detector.",), "colonnade evaluate detector"),
     ("Object detection: the system", ("detect.", "serve."), "colonnade detect --measure"),
-    ("Convolution engine", ("tile.",), "colonnade tile"),
+    ("Convolution engine", ("tile.", "peers."), "colonnade tile"),
     ("Buses, simulated board and proofs", ("copy.", "board.", "prove."), "make bench prove"),
     ("Area and bitstreams", ("resources.", "bitstream.", "area."), "colonnade resources"),
     ("Everything else", ("",), "make figures"),
