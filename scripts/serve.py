@@ -82,9 +82,13 @@ def command(
 
     console = Console(stderr=True)
     if bench:
-        from scripts.serve_bench import measure
+        from scripts.serve_bench import BenchError, measure
 
-        raise typer.Exit(measure(console))
+        try:
+            raise typer.Exit(measure(console))
+        except BenchError as error:
+            console.print(f"{error}; nothing was kept", style="red", markup=False, soft_wrap=True)
+            raise typer.Exit(1) from None
     stopping = threading.Event()
     try:
         can = detects = None

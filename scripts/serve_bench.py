@@ -22,11 +22,15 @@ if TYPE_CHECKING:
     from host.live.detector import DetectorMonitor
     from models.can_ids.zoo import CanModel
 
-__all__ = ["measure"]
+__all__ = ["BenchError", "measure"]
 
 CLIENTS, ROUNDS, ROUND_S = 100, 15, 2.0
 ALERTS = 40
 SIZE = (320, 320)
+
+
+class BenchError(Exception):
+    """A round that says nothing of what clients cost."""
 
 
 def measure(console: Console) -> int:
@@ -107,11 +111,14 @@ def _clients(url: str) -> Iterator[None]:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         if process.stdout.readline() != "ready\n":
-            raise RuntimeError(f"the {CLIENTS} clients did not connect to {url}")
+            raise BenchError(f"the {CLIENTS} clients did not connect to {url}")
         yield
         told, _ = process.communicate()
         if int(told) < 10_000 * CLIENTS:
-            raise RuntimeError(f"{CLIENTS} clients read {told.strip()} bytes: too few for the round to count")
+            raise BenchError(
+                f"{CLIENTS} clients read {told.strip()} bytes, too few for the round to count; "
+                "measure again when nothing else keeps this machine busy"
+            )
 
 
 def _can_round(model: CanModel, monitor: CanMonitor) -> Callable[[float], float]:

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from host.live.server import page_files
 from scripts.main import app
+from scripts.serve_bench import BenchError
 
 ROOT = Path(__file__).parents[2]
 QUICK = ("--source", "generate:seconds=1,attacks=dos", "--model", "ours", "--pictures", "none", "--port", "0")
@@ -141,3 +142,13 @@ def test_the_page_is_part_of_the_package():
     settings = (ROOT / "pyproject.toml").read_text()
     assert '"host.live" = ["page/*"]' in settings
     assert {"/", "/index.html", "/live.js", "/charts.js", "/live.css", "/icon.svg"} == set(page_files())
+
+
+def test_a_bench_that_says_nothing_ends_in_a_line(monkeypatch):
+    def measure(_):
+        raise BenchError("100 clients read 7 bytes")
+
+    monkeypatch.setattr("scripts.serve_bench.measure", measure)
+    result = run("--bench")
+    assert result.exit_code == 1
+    assert result.output == "100 clients read 7 bytes; nothing was kept\n"
