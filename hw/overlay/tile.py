@@ -147,7 +147,7 @@ def _registers() -> tuple[Register, ...]:
             Register.word(
                 f"PROFILE_{name.upper()}",
                 access=Access.READ_ONLY,
-                doc=f"`{name}` from START to the layer's end.",
+                doc=f"`{name}` while the layer was under way.",
             )
             for name in EVENTS
         ),

@@ -7,17 +7,21 @@ import json
 import zlib
 from dataclasses import asdict, dataclass
 
+from hw.tile.keeping import Turn, keep, span, take_turns
 from hw.tile.lower import Buffer, Lowered, View, lower
+from hw.tile.placing import place
 from hw.tile.preset import PRESETS, Preset
 from hw.tile.preset import preset as named_preset
-from hw.tile.schedule import LayerCost, schedule, tiling_of, weight_chunks
+from hw.tile.schedule import LayerCost, schedule
+from hw.tile.tiling import Cut, cut
 from models.program import Program
 from models.program.ops import ProgramError
 
 __all__ = ["MAGIC", "Compiled", "compile_program"]
 
 MAGIC = b"COLNTILE"
-ALIGNMENT = 4096
+#: Of the maps behind the weights, and of each map.
+ALIGNMENT, BOUNDARY = 4096, 128
 
 
 @dataclass
@@ -35,10 +39,12 @@ def compile_program(program: Program, preset: str | Preset = "z7020") -> Compile
     """Refuses a layer that does not fit with its name, the limit, and the smallest preset that takes it."""
     target = named_preset(preset) if isinstance(preset, str) else preset
     lowered = lower(program, target)
-    sizes = _check_fit(program, lowered, target)
-    weights_end = -(-sizes // ALIGNMENT) * ALIGNMENT
-    arena = _place(lowered.buffers, target, weights_end)
-    result = schedule(lowered, target, weights_at=0)
+    cuts = _cut(program, lowered, target)
+    turns = take_turns(cuts, target)
+    keep(lowered.buffers, turns, target)
+    weights_end = -(-sum(each.weight_bytes for each in cuts) // ALIGNMENT) * ALIGNMENT
+    arena = _place(lowered.buffers, turns, target, weights_end)
+    result = schedule(cuts, turns, target, weights_at=0)
     code = b"".join(instruction.encode() for instruction in result.code)
     header = {
         "program": program.name,
@@ -63,13 +69,10 @@ def compile_program(program: Program, preset: str | Preset = "z7020") -> Compile
     return Compiled(target, binary, result.costs, code, arena)
 
 
-def _check_fit(program: Program, lowered: Lowered, preset: Preset) -> int:
-    """Bytes of all weights."""
-    total = 0
+def _cut(program: Program, lowered: Lowered, preset: Preset) -> list[Cut]:
+    cuts = []
     for layer in lowered.layers:
-        chunks = weight_chunks(layer, preset)
-        total += sum(len(chunk.data) for chunk in chunks)
-        found = tiling_of(layer, preset, chunks)
+        found = cut(layer, preset)
         if isinstance(found, str):
             other = _smallest(program, layer.name, preset)
             remedy = (
@@ -78,7 +81,8 @@ def _check_fit(program: Program, lowered: Lowered, preset: Preset) -> int:
             raise ProgramError(
                 f"layer {layer.name!r} does not fit the engine {preset.name!r}: {found}; {remedy}"
             )
-    return total
+        cuts.append(found)
+    return cuts
 
 
 def _smallest(program: Program, name: str, tried: Preset) -> str | None:
@@ -86,25 +90,20 @@ def _smallest(program: Program, name: str, tried: Preset) -> str | None:
         if other == tried:
             continue
         layers = [layer for layer in lower(program, other).layers if layer.name == name]
-        if all(not isinstance(tiling_of(layer, other, weight_chunks(layer, other)), str) for layer in layers):
+        if all(isinstance(cut(layer, other), Cut) for layer in layers):
             return other.name
     return None
 
 
-def _place(buffers: list[Buffer], preset: Preset, start: int) -> int:
-    """Give each buffer the lowest place that is free while it lives; return the end of the arena."""
-    placed: list[Buffer] = []
-    for buffer in sorted(buffers, key=lambda each: -each.nbytes(preset.channels)):
-        size, offset = buffer.nbytes(preset.channels), start
-        for other in sorted(placed, key=lambda each: each.offset):
-            if other.dies < buffer.born or buffer.dies < other.born:
-                continue
-            if offset + size <= other.offset:
-                break
-            offset = max(offset, other.offset + -(-other.nbytes(preset.channels) // 128) * 128)
+def _place(buffers: list[Buffer], turns: list[Turn], preset: Preset, start: int) -> int:
+    """Give each buffer in memory its place; return the end of the arena."""
+    inside = [buffer for buffer in buffers if not buffer.kept_rows]
+    sizes = [-(-buffer.nbytes(preset.channels) // BOUNDARY) * BOUNDARY for buffer in inside]
+    spans = [span(buffer, turns) for buffer in inside]
+    offsets = place(sizes, spans, start=start)
+    for buffer, offset in zip(inside, offsets, strict=True):
         buffer.offset = offset
-        placed.append(buffer)
-    return max(each.offset + -(-each.nbytes(preset.channels) // 128) * 128 for each in buffers)
+    return max(offset + size for offset, size in zip(offsets, sizes, strict=True))
 
 
 def _view(view: View, shape: tuple[int, ...], preset: Preset) -> dict:

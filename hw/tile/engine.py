@@ -9,9 +9,11 @@ from hw.overlay.description import MEMORY_ADDR_BITS
 from hw.stream import ByteBeat
 from hw.tile.datapath import Datapath
 from hw.tile.fetch import Fetch
-from hw.tile.loader import Loader
+from hw.tile.kept import KeptMaps
+from hw.tile.loader import COUNT_BITS, Loader
 from hw.tile.preset import Preset
 from hw.tile.profile import Profile
+from hw.tile.residual import Residual
 from hw.tile.sequencer import Sequencer
 from hw.tile.storer import Storer
 
@@ -61,6 +63,8 @@ class Engine(wiring.Component):
         m.submodules.sequencer = sequencer = Sequencer(preset, drain_cycles=Datapath.drain_cycles(preset))
         m.submodules.datapath = datapath = Datapath(preset, technology=self._technology)
         m.submodules.storer = storer = Storer(preset)
+        m.submodules.residual = residual = Residual(preset)
+        m.submodules.kept = kept = KeptMaps(preset)
         m.submodules.profile = profile = self.profile
 
         wiring.connect(m, wiring.flipped(self.code), fetch.i)
@@ -75,19 +79,33 @@ class Engine(wiring.Component):
         wiring.connect(m, wiring.flipped(self.read_data), loader.data)
         wiring.connect(m, storer.request, wiring.flipped(self.write))
         wiring.connect(m, storer.data, wiring.flipped(self.write_data))
+        wiring.connect(m, loader.kept_request, kept.request)
+        wiring.connect(m, kept.data, loader.kept_data)
 
-        stored = Signal(24)
-        m.d.sync += stored.eq(stored + self.written)
+        stored, stored_kept = Signal(COUNT_BITS), Signal(COUNT_BITS)
+        m.d.sync += [stored.eq(stored + self.written), stored_kept.eq(stored_kept + storer.kept)]
         with m.If(self.start):
-            m.d.sync += stored.eq(0)
+            m.d.sync += [stored.eq(0), stored_kept.eq(0)]
         m.d.comb += [
             fetch.start.eq(self.start),
             loader.computed.eq(sequencer.complete),
             loader.stored.eq(stored),
+            loader.stored_kept.eq(stored_kept),
+            loader.residual_freed.eq(storer.residual_freed),
             sequencer.loaded.eq(loader.complete),
             sequencer.slot_freed.eq(storer.freed),
             storer.row_ready.eq(datapath.row_ready),
-            storer.word.eq(datapath.slot_word),
+            storer.residual_ready.eq(loader.residual_ready),
+            residual.write.eq(loader.residual_write),
+            residual.write_addr.eq(loader.residual_addr),
+            residual.write_data.eq(loader.bank_data),
+            residual.addr.eq(storer.residual_addr),
+            residual.word.eq(datapath.slot_word),
+            residual.how.as_value().eq(storer.how.as_value()),
+            storer.word.eq(residual.sum),
+            kept.write.eq(storer.kept_write),
+            kept.write_addr.eq(storer.kept_addr),
+            kept.write_data.eq(residual.sum),
             datapath.slot_addr.eq(storer.addr),
             datapath.bank_addr.eq(loader.bank_addr),
             datapath.bank_write.eq(loader.bank_write),
@@ -113,6 +131,7 @@ class Engine(wiring.Component):
             profile.start.eq(self.start),
             profile.keep.eq(sequencer.layer),
             profile.index.eq(sequencer.layer_index),
+            profile.first.eq(sequencer.layer_first),
             profile.events[:5].eq(
                 1 | self.busy << 1 | self.wait_load << 2 | self.wait_store << 3 | self.wait_drain << 4
             ),

@@ -28,7 +28,7 @@ class Opcode(enum.IntEnum):
     LOAD_FEATURES = 0xA1  #: loader: one row of adjacent planes into the feature banks
     LOAD_WEIGHTS = 0xA2  #: loader: weight words
     COMPUTE = 0xB1  #: sequencer: rows of one group of output channels
-    LAYER = 0xB2  #: sequencer: keep the counters as those of the layer that ends here
+    LAYER = 0xB2  #: sequencer: add the counters to those of a layer
     STORE = 0xC1  #: storer: where the rows of a COMPUTE go
     END = 0xD1  #: the program is over when everything before is
 
@@ -52,6 +52,9 @@ FIELDS: dict[Opcode, tuple[tuple[str, int, str], ...]] = {
         ("fill", 8, "byte that stands for zero"),
         ("twice", 1, "every word fills two columns"),
         ("skip", 1, "the first word fills one column only"),
+        ("kept", 1, "addresses are those of the maps kept on chip, and `wait_store` counts their rows"),
+        ("residual", 1, "one plane, for the storer to add instead of the banks"),
+        ("share", 2, "the banks are cut into so many halves, halves of halves; addresses wrap in one"),
     ),
     Opcode.LOAD_WEIGHTS: (
         ("addr", 32, "bytes from the arena to the first word"),
@@ -78,13 +81,23 @@ FIELDS: dict[Opcode, tuple[tuple[str, int, str], ...]] = {
         ("raw", 1, "shift without rounding or clipping, low byte only"),
         ("greatest", 1, "the greatest of the inputs instead of the sum of products"),
         ("windowed", 1, "each output sees all taps of its own channel at once"),
+        ("share", 2, "as in `LOAD_FEATURES`"),
     ),
-    Opcode.LAYER: (("index", 8, "number of the layer that is over"),),
+    Opcode.LAYER: (
+        ("index", 8, "number of the layer that the counters since the last `LAYER` belong to"),
+        ("first", 1, "what the layer was counted before is of no concern"),
+    ),
     Opcode.STORE: (
         ("addr", 32, "bytes from the arena to the first word of the first row"),
         ("stride", 32, "bytes from a row to the next"),
         ("last_row", 10, "rows"),
         ("words", 12, "words of each row"),
+        ("kept", 1, "addresses are those of the maps kept on chip"),
+        ("adds", 1, "a row that was loaded as `residual` is added to each"),
+        ("offset", 10, "added too, in two's complement"),
+        ("halves", 1, "the sum is halved, ties to even"),
+        ("low", 8, "least byte of the sum"),
+        ("high", 8, "greatest byte of the sum"),
     ),
     Opcode.END: (),
 }

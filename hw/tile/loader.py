@@ -1,6 +1,6 @@
 """Rows of features and words of weights, from memory into the engine's buffers."""
 
-from amaranth.hdl import Const, Module, Signal, Value, signed
+from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -8,6 +8,8 @@ from hw.bus.transfer import Transfer
 from hw.overlay.description import MEMORY_ADDR_BITS
 from hw.stream import ByteBeat, Fifo
 from hw.tile.instruction import BITS, Opcode, layout
+from hw.tile.kept import RUN
+from hw.tile.parts import wrapped
 from hw.tile.preset import Preset
 
 __all__ = ["Loader"]
@@ -21,7 +23,9 @@ class Loader(wiring.Component):
     """Carry out LOAD instructions in order: requests run ahead, data is written one word a cycle.
 
     Column c of a row goes to each pixel lane in whose window it lies: two windows overlap by the columns that
-    the kernel needs of both. `complete` counts loads that are written.
+    the kernel needs of both. `complete` counts loads that are written. Words come from memory, or by
+    `kept_request` from the maps on chip. A residual row waits for one of the storer's slots, which
+    `residual_freed` says to be free again, and `residual_ready` pulses when it is there.
     """
 
     def __init__(self, preset: Preset):
@@ -34,13 +38,20 @@ class Loader(wiring.Component):
                 "limit": In(32),
                 "computed": In(COUNT_BITS),
                 "stored": In(COUNT_BITS),
+                "stored_kept": In(COUNT_BITS),
                 "request": Out(stream.Signature(Transfer(MEMORY_ADDR_BITS))),
                 "data": In(stream.Signature(ByteBeat(preset.bus_bits))),
+                "kept_request": Out(stream.Signature(RUN)),
+                "kept_data": In(stream.Signature(preset.bus_bits)),
                 "bank_addr": Out(data.ArrayLayout(16, preset.pixels)),
                 "bank_write": Out(preset.pixels),
                 "bank_data": Out(word),
                 "weight_addr": Out(16),
                 "weight_write": Out(preset.weight_beats),
+                "residual_addr": Out(range(preset.row_slots * preset.row_words)),
+                "residual_write": Out(1),
+                "residual_ready": Out(1),
+                "residual_freed": In(1),
                 "complete": Out(COUNT_BITS),
                 "waiting": Out(1),
                 "outside": Out(1),
@@ -69,12 +80,17 @@ class Loader(wiring.Component):
             layout(Opcode.LOAD_WEIGHTS), self.i.payload[8 : 8 + layout(Opcode.LOAD_WEIGHTS).size]
         )
         is_row = self.i.payload[:8] == Opcode.LOAD_FEATURES
-        wait_compute, wait_store = Signal(COUNT_BITS), Signal(COUNT_BITS)
-        allowed, asking, halted = Signal(), Signal(), Signal()
+        wait_compute, wait_store, stored = Signal(COUNT_BITS), Signal(COUNT_BITS), Signal(COUNT_BITS)
+        allowed, asking, halted, kept = Signal(), Signal(), Signal(), Signal()
         addr, stride, left, words = Signal(33), Signal(32), Signal(10), Signal(COUNT_BITS)
         last = Signal()
+        lane_bits = self.preset.channels.bit_length() - 1
         with m.If(is_row):
-            m.d.comb += [wait_compute.eq(row.wait_compute), wait_store.eq(row.wait_store)]
+            m.d.comb += [
+                wait_compute.eq(row.wait_compute),
+                wait_store.eq(row.wait_store),
+                stored.eq(Mux(row.kept, self.stored_kept, self.stored)),
+            ]
         with m.Else():
             m.d.comb += wait_compute.eq(bulk.wait_compute)
         m.d.comb += [
@@ -82,12 +98,17 @@ class Loader(wiring.Component):
             self.outside_addr.eq(addr),
             self.request.payload.addr.eq(self.base + addr[:32]),
             self.request.payload.length.eq(words * self.preset.channels),
+            self.kept_request.payload.addr.eq(addr >> lane_bits),
+            self.kept_request.payload.words.eq(words),
         ]
         # A cycle before it is used, or the comparison would lie between the queue's output and its enable.
-        reached = (self.computed >= wait_compute) & (self.stored >= wait_store)
+        reached = (self.computed >= wait_compute) & (stored >= wait_store)
         m.d.sync += allowed.eq(self.i.valid & ~self.i.ready & reached)
-        ends = Signal(34)
-        m.d.comb += ends.eq(addr + words * self.preset.channels)
+        ends, limit = Signal(34), Signal(32)
+        m.d.comb += [
+            ends.eq(addr + words * self.preset.channels),
+            limit.eq(Mux(kept, self.preset.kept_words * self.preset.channels, self.limit)),
+        ]
         with m.FSM() as fsm:
             m.d.comb += asking.eq(~fsm.ongoing("WAIT"))
             with m.State("WAIT"), m.If(self.i.valid & allowed & asked.i.ready):
@@ -98,21 +119,22 @@ class Loader(wiring.Component):
                         stride.eq(row.stride),
                         left.eq(row.last_plane),
                         words.eq(row.words),
+                        kept.eq(row.kept),
                     ]
                     with m.If(row.words != 0):
                         m.next = "CHECK"
                 with m.Else():
-                    m.d.sync += [addr.eq(bulk.addr), left.eq(0), words.eq(bulk.beats)]
+                    m.d.sync += [addr.eq(bulk.addr), left.eq(0), words.eq(bulk.beats), kept.eq(0)]
                     m.next = "CHECK"
             with m.State("CHECK"):
                 m.d.sync += last.eq(left == 0)
                 m.next = "REQUEST"
-                with m.If(ends > self.limit):
+                with m.If(ends > limit):
                     m.d.comb += self.outside.eq(1)
                     m.next = "HALT"
             with m.State("REQUEST"):
-                m.d.comb += self.request.valid.eq(1)
-                with m.If(self.request.ready):
+                m.d.comb += [self.request.valid.eq(~kept), self.kept_request.valid.eq(kept)]
+                with m.If(Mux(kept, self.kept_request.ready, self.request.ready)):
                     m.d.sync += [addr.eq(addr + stride), left.eq(left - 1)]
                     m.next = "CHECK"
                     with m.If(last):
@@ -122,16 +144,30 @@ class Loader(wiring.Component):
         return asking
 
     def _write(self, m: Module, asked: Fifo) -> Signal:
-        """Fill, data and fill again into the banks, or data into the weight memory."""
+        """Fill, data and fill again into the banks, or data into the weight memory or a residual row."""
         preset = self.preset
         row_layout, bulk_layout = layout(Opcode.LOAD_FEATURES), layout(Opcode.LOAD_WEIGHTS)
         row = data.View(row_layout, Signal(row_layout.size, name="row"))
         planes, base, columns = Signal(10), Signal(16), Signal(12)
         local = [Signal(signed(COLUMN_BITS + 1), name=f"local_{p}") for p in range(preset.pixels)]
         step, done, second, writing = Signal(), Signal(), Signal(), Signal()
+        room = Signal(range(preset.row_slots + 1), init=preset.row_slots)
+        slot, arrives = Signal(range(preset.row_slots)), Signal()
         beats, beat, word = Signal(COUNT_BITS), Signal(range(preset.weight_beats)), Signal(16)
         taken = data.View(bulk_layout, asked.o.payload[8 : 8 + bulk_layout.size])
-        m.d.comb += self.bank_data.eq(self.data.payload.data)
+        m.d.comb += [
+            self.bank_data.eq(Mux(row.kept, self.kept_data.payload, self.data.payload.data)),
+            arrives.eq(Mux(row.kept, self.kept_data.valid, self.data.valid)),
+            self.residual_addr.eq(slot * preset.row_words + local[0][: preset.row_words.bit_length() - 1]),
+            self.residual_write.eq(step & row.residual),
+            self.residual_ready.eq(done & row.residual),
+        ]
+        with m.If(self.residual_ready):
+            m.d.sync += slot.eq(slot + 1)
+        with m.If(self.residual_ready & ~self.residual_freed):
+            m.d.sync += room.eq(room - 1)
+        with m.Elif(~self.residual_ready & self.residual_freed):
+            m.d.sync += room.eq(room + 1)
 
         def start_plane() -> None:
             start: Value = Const(0, COLUMN_BITS + 1)
@@ -142,8 +178,10 @@ class Loader(wiring.Component):
 
         for p in range(preset.pixels):
             m.d.comb += [
-                self.bank_addr[p].eq(base + local[p]),
-                self.bank_write[p].eq(step & (local[p] >= 0) & (local[p] < row.window)),
+                self.bank_addr[p].eq(
+                    wrapped((base + local[p])[:16], row.base, row.share, depth=preset.feature_words)
+                ),
+                self.bank_write[p].eq(step & ~row.residual & (local[p] >= 0) & (local[p] < row.window)),
             ]
         with m.If(step):
             m.d.sync += [each.eq(each + 1) for each in local]
@@ -158,6 +196,7 @@ class Loader(wiring.Component):
                     with m.If(asked.o.payload[:8] == Opcode.LOAD_WEIGHTS):
                         m.next = "BULK"
                         m.d.sync += [beats.eq(taken.beats), beat.eq(0), word.eq(taken.base)]
+                        m.d.sync += [row.kept.eq(0), row.residual.eq(0)]
             with m.State("BULK"):
                 m.d.comb += [
                     self.data.ready.eq(1),
@@ -175,7 +214,8 @@ class Loader(wiring.Component):
                 m.d.sync += [planes.eq(row.last_plane), base.eq(row.base)]
                 start_plane()
                 m.d.sync += left.eq(row.left)
-                m.next = "LEFT"
+                with m.If(~row.residual | (room != 0)):
+                    m.next = "LEFT"
             with m.State("LEFT"):
                 m.d.comb += self.bank_data.eq(row.fill.replicate(preset.channels))
                 with m.If(left != 0):
@@ -186,8 +226,13 @@ class Loader(wiring.Component):
                     m.next = "RIGHT"
                 with m.Elif(left <= 1):
                     m.next = "DATA"
-            with m.State("DATA"), m.If(self.data.valid):
-                m.d.comb += [step.eq(1), self.data.ready.eq(~row.twice | second | (columns == 1))]
+            with m.State("DATA"), m.If(arrives):
+                takes = ~row.twice | second | (columns == 1)
+                m.d.comb += [
+                    step.eq(1),
+                    self.data.ready.eq(takes & ~row.kept),
+                    self.kept_data.ready.eq(takes & row.kept),
+                ]
                 m.d.sync += [columns.eq(columns - 1), second.eq(~second)]
                 with m.If(columns == 1):
                     m.d.sync += left.eq(row.right)

@@ -1,7 +1,8 @@
 """From a program's operations to the engine's layers: sums and maxima over planes of byte channels.
 
 Concat and upsample cost nothing: they become views, lists of planes that lie anywhere, each perhaps read
-twice over. An add is a convolution with ones. Signed bytes are kept with 128 added, which biases make up for.
+twice over. An add is made on the way out of the later of its two maps where it can be (`Addend`), else it is
+a convolution with ones. Signed bytes are kept with 128 added, which biases make up for.
 A sum that nothing requantises leaves the engine byte by byte, in as many passes.
 """
 
@@ -17,11 +18,12 @@ from hw.arith.shift_lane import excess
 from hw.tile.depthwise import is_windowed
 from hw.tile.factors import without_factors
 from hw.tile.preset import Preset
+from hw.tile.residual import OFFSET_BITS
 from models.program import Program, ops
 from models.program.digits import split_digits, weight_of
 from models.program.ops import Op, Tensor
 
-__all__ = ["Buffer", "Layer", "Lowered", "Plane", "View", "lower"]
+__all__ = ["Addend", "Buffer", "Layer", "Lowered", "Plane", "View", "lower"]
 
 DIGITS_MAX = 8
 
@@ -36,12 +38,29 @@ class Buffer:
     width: int
     born: int  #: layer that writes it; -1 for the host
     dies: int = -1  #: last layer that reads it
-    offset: int = 0  #: in the arena
+    offset: int = 0  #: bytes; in the arena, or among the maps kept on chip
+    kept_rows: int = 0  #: rows that there is room for on chip, which are used in turn; 0: it is in memory
     #: Stored rows that must be complete before a row of it can be read; the schedule fills it in.
     row_stores: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def nbytes(self, channels: int) -> int:
         return self.planes * self.height * self.width * channels
+
+    def words_before(self, plane: int, row: int) -> int:
+        """Words from `offset` to the first of a row: on chip, the planes of a row lie beside each other."""
+        if self.kept_rows:
+            return (row % self.kept_rows * self.planes + plane) * self.width
+        return (plane * self.height + row) * self.width
+
+    @property
+    def plane_words(self) -> int:
+        """From a row of a plane to that of the next."""
+        return self.width if self.kept_rows else self.height * self.width
+
+    @property
+    def row_words(self) -> int:
+        """From a row of a plane to the row below."""
+        return self.planes * self.width if self.kept_rows else self.width
 
 
 @dataclass(frozen=True)
@@ -74,6 +93,17 @@ class View:
         return np.array([plane.zero for plane in self.planes for _ in plane.channels])
 
 
+@dataclass(frozen=True)
+class Addend:
+    """A map that is added to a layer's results on their way out: `clip((result + it + offset) / d)`."""
+
+    view: View
+    offset: int
+    halves: bool  #: `d` is 2, ties to even, else 1
+    low: int
+    high: int
+
+
 @dataclass(eq=False, kw_only=True)
 class Layer:
     """One pass of the engine over a map."""
@@ -96,6 +126,13 @@ class Layer:
     fill: int | None = None  #: what padding reads as, where it is not zero
     macs: int = 0
     windowed: bool = False  #: each output sees its own channel only, and all taps of it at once
+    addend: Addend | None = None
+
+    @property
+    def read(self) -> list[Buffer]:
+        """The maps that it reads, each once."""
+        planes = self.source.planes + (self.addend.view.planes if self.addend else ())
+        return list(dict.fromkeys(plane.buffer for plane in planes))
 
 
 @dataclass
@@ -260,12 +297,47 @@ class _Lowering:
             raise quantiser.refuse(
                 f"the engine shifts by at most {SHIFT_MAX}, not {shift.max()}; use a finer scale"
             )
-        out = self._stored(result, zero, born=len(self.layers))
+        addend, total = self._addend(result, zero)
+        out = self._stored(total, self._zero(total, op.name), born=len(self.layers))
         self._append(
-            op, view, out, bias=bias, shift=shift, low=quantiser.minimum + zero,
+            op, view, out, bias=bias, shift=shift, low=quantiser.minimum + zero, addend=addend,
             high=quantiser.maximum + zero, macs=macs, **window, **self._weights(op, spread),
         )  # fmt: skip
-        self.views[quantiser.output] = out
+        self.views[total.name] = out
+
+    def _addend(self, result: Tensor, zero: int) -> tuple[Addend | None, Tensor]:
+        """What can be added to a layer's bytes as they leave, and what has left then."""
+        readers = self.program.readers_of(result.name)
+        if len(readers) != 1 or not isinstance(readers[0], ops.Add) or result.name in self.outputs:
+            return None, result
+        add = readers[0]
+        other = next((name for name in add.inputs if name != result.name), None)
+        if other not in self.views or not self._laid_out_as(result, self.views[other]):
+            return None, result
+        view = self._read(add, other)
+        total, shift, bias = self.program.tensors[add.output], np.zeros(1, int), np.zeros(1, int)
+        quantiser = self._quantiser_behind(add, fuse=False)
+        if quantiser is not None:
+            total, shift, bias = self.program.tensors[quantiser.output], quantiser.shift, quantiser.bias
+        elif not _is_byte(total):
+            return None, result
+        if np.ptp(shift) or np.ptp(bias) or shift[0] > 1:
+            return None, result
+        after = self._zero(total, add.name)
+        offset = int(bias[0]) + (after << int(shift[0])) - zero - view.planes[0].zero
+        if not -(1 << OFFSET_BITS - 1) <= offset < 1 << OFFSET_BITS - 1:
+            return None, result
+        self.fused |= {add.name} | ({quantiser.name} if quantiser is not None else set())
+        self._touch(view)
+        addend = Addend(view, offset, bool(shift[0]), total.minimum + after, total.maximum + after)
+        return addend, total
+
+    def _laid_out_as(self, result: Tensor, view: View) -> bool:
+        """Whether a map's channels are in the lanes in which a layer leaves its own."""
+        lanes, count = self.preset.channels, result.shape[0]
+        expected = np.arange(-(-count // lanes) * lanes)
+        zeros = {plane.zero for plane in view.planes}
+        return len(zeros) == 1 and np.array_equal(np.where(expected < count, expected, -1), view.lanes)
 
     def _weights(self, op: Op, weights: np.ndarray) -> dict[str, Any]:
         digits = split_digits(weights)
@@ -276,13 +348,8 @@ class _Lowering:
         return {"digits": digits}
 
     def _raw_or_bytes(self, op, view, total: Tensor, bias, span: int, macs: int, shape: dict) -> None:
-        fits = (
-            total.maximum - min(total.minimum, 0) <= 255
-            and total.minimum >= -128
-            and (total.minimum >= 0 or total.maximum <= 127)
-        )
         channels = len(bias)
-        if fits:
+        if _is_byte(total):
             zero = self._zero(total, op.name)
             out = self._stored(total, zero, born=len(self.layers))
             self._append(
@@ -313,10 +380,11 @@ class _Lowering:
                 "use fewer bits for weights or activations"
             )
 
-    def _quantiser_behind(self, op: Op) -> ops.Requantise | None:
+    def _quantiser_behind(self, op: Op, *, fuse: bool = True) -> ops.Requantise | None:
         readers = self.program.readers_of(op.output)
         if len(readers) == 1 and isinstance(readers[0], ops.Requantise) and op.output not in self.outputs:
-            self.fused.add(readers[0].name)
+            if fuse:
+                self.fused.add(readers[0].name)
             return readers[0]
         return None
 
@@ -375,3 +443,8 @@ class _Lowering:
             )
         planes = tuple(replace(plane, twice=True) for plane in view.planes)
         self.views[op.output] = View(planes, 2 * view.height, 2 * view.width)
+
+
+def _is_byte(total: Tensor) -> bool:
+    """Whether the engine can keep it as it is."""
+    return 0 <= total.minimum <= total.maximum <= 255 or -128 <= total.minimum <= total.maximum <= 127

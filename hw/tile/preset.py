@@ -22,6 +22,7 @@ class Preset:
     feature_words: int  #: depth of a feature bank, in words of `channels` bytes
     weight_words: int  #: depth of the weight memory, in words of `channels` squared digits
     row_words: int  #: the longest output row of a strip, over all pixel lanes
+    kept_words: int  #: room for maps that stay on chip, in words of `channels` bytes
     row_slots: int = 4  #: output rows that may wait for the bus
     accumulator_bits: int = 26
     queue: int = 128  #: instructions that wait for each unit; as many as go into block memory
@@ -29,7 +30,7 @@ class Preset:
     def __post_init__(self) -> None:
         if self.channels not in (8, 16):
             raise ValueError(f"preset {self.name!r}: channels must be 8 or 16, not {self.channels!r}")
-        for name in ("feature_words", "weight_words", "row_words", "row_slots"):
+        for name in ("feature_words", "weight_words", "row_words", "kept_words", "row_slots"):
             value = getattr(self, name)
             if value < 2 or value & value - 1 or value > 1 << 16:
                 raise ValueError(
@@ -71,13 +72,28 @@ class Preset:
 PRESETS: dict[str, Preset] = {
     each.name: each
     for each in (
-        Preset(name="sim", pixels=2, channels=8, feature_words=1024, weight_words=512, row_words=64),
-        Preset(name="small", pixels=4, channels=8, feature_words=4096, weight_words=8192, row_words=256),
-        Preset(name="z7020", pixels=4, channels=16, feature_words=2048, weight_words=2048, row_words=256),
-        Preset(name="zu3eg", pixels=4, channels=16, feature_words=4096, weight_words=4096, row_words=256),
-        Preset(name="zu7ev", pixels=8, channels=16, feature_words=4096, weight_words=4096, row_words=512),
+        Preset(
+            name="sim", pixels=2, channels=8, feature_words=1024, weight_words=512, row_words=64,
+            kept_words=512,
+        ),
+        Preset(
+            name="small", pixels=4, channels=8, feature_words=4096, weight_words=8192, row_words=256,
+            kept_words=4096,
+        ),
+        Preset(
+            name="z7020", pixels=4, channels=16, feature_words=2048, weight_words=2048, row_words=256,
+            kept_words=4096,
+        ),
+        Preset(
+            name="zu3eg", pixels=4, channels=16, feature_words=4096, weight_words=4096, row_words=256,
+            kept_words=4096,
+        ),
+        Preset(
+            name="zu7ev", pixels=8, channels=16, feature_words=4096, weight_words=4096, row_words=512,
+            kept_words=8192,
+        ),
     )
-}
+}  # fmt: skip
 
 
 def preset(name: str) -> Preset:

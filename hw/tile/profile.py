@@ -1,6 +1,6 @@
-"""What each layer cost: counters, kept for every layer when it ends, and read by the host afterwards."""
+"""What each layer cost: counters, added up for every layer when a stretch of it ends, and read afterwards."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -14,9 +14,10 @@ LAYERS_MAX = 256
 
 
 class Profile(wiring.Component):
-    """Count `events` since `start`; `keep` writes all counters as entry `index`. `entry` selects one to read.
+    """Count `events`; `keep` adds all counts since the last one to entry `index`, or with `first` sets it.
 
-    A read is valid two cycles after `entry`. Entries are running totals: the host takes differences.
+    `keep` comes every fourth cycle at most. `entry` selects an entry to read, valid two cycles later while
+    nothing is kept.
     """
 
     def __init__(self):
@@ -25,6 +26,7 @@ class Profile(wiring.Component):
                 "events": In(len(EVENTS)),
                 "start": In(1),
                 "keep": In(1),
+                "first": In(1),
                 "index": In(8),
                 "entry": In(8),
                 "word": Out(data.ArrayLayout(32, WORDS)),
@@ -34,18 +36,26 @@ class Profile(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         counters = [Signal(32, name=name) for name in EVENTS]
+        counted = [Signal(32, name=f"{name}_counted") for name in EVENTS]
         m.submodules.entries = entries = memory.Memory(shape=32 * WORDS, depth=LAYERS_MAX, init=())
         write, read = entries.write_port(), entries.read_port()
-        for counter, event in zip(counters, self.events, strict=True):
+        index, first, steps = Signal(8), Signal(), Signal(2)
+        for counter, total, event in zip(counters, counted, self.events, strict=True):
             m.d.sync += counter.eq(counter + event)
+            with m.If(self.keep):
+                m.d.sync += [total.eq(counter), counter.eq(event)]
             with m.If(self.start):
                 m.d.sync += counter.eq(0)
+        with m.If(self.keep):
+            m.d.sync += [index.eq(self.index), first.eq(self.first)]
+        m.d.sync += steps.eq(Cat(self.keep, steps))
+        before = [read.data.word_select(place, 32) & ~first.replicate(32) for place in range(len(EVENTS))]
         m.d.comb += [
-            write.addr.eq(self.index),
-            write.en.eq(self.keep),
-            write.data.eq(Cat(counters)),
-            read.addr.eq(self.entry),
+            read.addr.eq(Mux(steps[0], index, self.entry)),
             read.en.eq(1),
+            write.addr.eq(index),
+            write.en.eq(steps[1]),
+            write.data.eq(Cat((a + b)[:32] for a, b in zip(counted, before, strict=True))),
         ]
         m.d.sync += self.word.as_value().eq(read.data)
         return m

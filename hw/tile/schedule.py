@@ -1,49 +1,32 @@
-"""From layers to instructions: tiles, buffers as endless tapes, waits, and the order in which all is issued.
+"""From layers to instructions: buffers as endless tapes, waits, and the order in which all is issued.
 
-A feature bank and the weight memory are tapes: what is loaded goes behind what was loaded before, addresses
-wrap, and a load waits until the last compute that reads the words it overwrites is complete. Each instruction
-waits only for instructions before it in the stream, so nothing can wait for ever.
+Feature banks, each part of them, and the weight memory are tapes: what is loaded goes behind what was loaded
+before, addresses wrap, and a load waits until the last compute that reads what it overwrites is complete.
+Each instruction waits only for instructions before it in the stream, so nothing can wait for ever.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from hw.arith.shift_lane import codes
 from hw.tile.datapath import Datapath
-from hw.tile.depthwise import plane_of, window_beats, window_codes, window_cycles
+from hw.tile.depthwise import window_beats, window_cycles
 from hw.tile.instruction import BYTES, Instruction, Opcode
-from hw.tile.lower import Layer, Lowered, Plane
+from hw.tile.keeping import AHEAD_ROWS, Turn
+from hw.tile.lower import Plane
+from hw.tile.parts import part_words, wrapped_address
 from hw.tile.preset import Preset
-from models.program.digits import DIGIT_BITS
-from models.program.ops import ProgramError
+from hw.tile.residual import OFFSET_BITS
+from hw.tile.tiling import Cut, Tiling
 
-__all__ = ["LayerCost", "Schedule", "Tiling", "schedule", "tiling_of", "weight_chunks"]
+__all__ = ["LayerCost", "Schedule", "schedule"]
 
 #: Loads that are issued ahead of the compute that needs them; the loader's queue holds more.
 LOOKAHEAD = 100
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Weights and biases of one group of output channels."""
-
-    planes: tuple[int, int, int]  #: first plane of the source, count, step
-    words: int
-    data: bytes
-
-
-@dataclass(frozen=True)
-class Tiling:
-    """How a layer is cut."""
-
-    strips: int
-    columns: int  #: output columns of a pixel lane
-    rows: int  #: output rows of a compute
-    resident: bool  #: weights stay for the layer; else they pass by for each tile of resident features
 
 
 @dataclass
@@ -53,25 +36,37 @@ class LayerCost:
     name: str
     macs: int
     tiling: Tiling
+    turn: int  #: layers of one turn make their rows alternately
     beats: int = 0
     read_bytes: int = 0
     write_bytes: int = 0
+    kept_bytes: int = 0  #: read or written on chip
     compulsory_bytes: int = 0
     instructions: int = 0
     cycles: int = 0
     windowed: bool = False
+    adds: bool = False  #: another map to its results, on their way out
+
+
+@dataclass
+class Schedule:
+    code: list[Instruction]
+    weights: bytes
+    costs: list[LayerCost]
+
+
+def schedule(cuts: list[Cut], turns: list[Turn], preset: Preset, *, weights_at: int) -> Schedule:
+    return _Scheduler(cuts, turns, preset, weights_at).run()
 
 
 @dataclass
 class _Load:
     opcode: Opcode
     values: dict[str, int]
-    tape: _Tape
-    end: int  #: on the tape
-    wait_store: int
     layer: int
     cycles: int  #: of the loader
     beats: int  #: of the read port
+    sums_before: int = 0  #: STOREs that add, which must have been issued
     computes_before: int = 0  #: in the stream of instructions
 
 
@@ -82,327 +77,243 @@ class _Compute:
     loads: int
     layer: int
     cycles: int
-    closes: bool = False
+    closes: bool = False  #: the next one is of another layer
 
 
 @dataclass
 class _Tape:
-    depth: int
+    """A part of a memory, and of each word of the memory the last compute that reads it."""
+
+    last: np.ndarray
+    base: int
+    size: int
     head: int = 0
-    pieces: list[list[int]] = field(default_factory=list)  #: end, last compute that reads it
-    _passed: int = 0
-    _wait: int = 0
 
-    def take(self, words: int) -> int:
-        start, self.head = self.head, self.head + words
-        self.pieces.append([self.head, 0])
-        return start
+    def take(self, words: int) -> tuple[int, int]:
+        """Where the next words go, and the compute that must be complete before."""
+        start, self.head = self.head, (self.head + words) % self.size
+        return self.base + start, max(int(piece.max(initial=0)) for piece in self._pieces(start, words))
 
-    def wait_for(self, end: int) -> int:
-        """Computes that must be complete before words up to `end` may be written; `end` must not fall."""
-        while self._passed < len(self.pieces):
-            before = self.pieces[self._passed - 1][0] if self._passed else 0
-            if before >= end - self.depth:
-                break
-            self._wait = max(self._wait, self.pieces[self._passed][1])
-            self._passed += 1
-        return self._wait
+    def read(self, address: int, words: int, compute: int) -> None:
+        for piece in self._pieces(address - self.base, words):
+            piece[:] = compute
+
+    def _pieces(self, start: int, words: int) -> Iterator[np.ndarray]:
+        """What lies in so many words from a place on, the last of them perhaps at the part's beginning."""
+        first = min(words, self.size - start)
+        yield self.last[self.base + start : self.base + start + first]
+        yield self.last[self.base : self.base + words - first]
 
 
 @dataclass
-class Schedule:
-    code: list[Instruction]
-    weights: bytes
-    costs: list[LayerCost]
+class _Layer:
+    """A layer that is being scheduled."""
 
+    index: int
+    cut: Cut
+    tape: _Tape
+    share: int
+    addresses: list[int]  #: of its groups of weights
+    #: Groups that are in the weight memory: where, and how many words.
+    weights: dict[int, tuple[int, int]] = field(default_factory=dict)
+    rows: Iterator[int] = field(init=False)  #: makes the next rows, and says how many are made then
+    made: int = 0
 
-def weight_chunks(layer: Layer, preset: Preset) -> list[Chunk]:
-    """Biases, shifts and weights in the order in which the sequencer reads them."""
-    lanes, planes = preset.channels, len(layer.source.planes)
-    chunks = []
-    for start in range(0, len(layer.bias), lanes):
-        stop = min(start + lanes, len(layer.bias))
-        mask = (1 << preset.accumulator_bits) - 1
-        first = np.zeros(lanes, "<u4")
-        for index, (bias, shift) in enumerate(
-            zip(layer.bias[start:stop], layer.shift[start:stop], strict=True)
-        ):
-            first[index] = (int(bias) & mask) | int(shift) << preset.accumulator_bits
-        word_bits = preset.weight_beats * preset.bus_bits
-        head = first.tobytes().ljust(word_bits // 8, b"\0")
-        if layer.digits is None:
-            chunks.append(Chunk((start // lanes, 1, 0), 1, head))
-            continue
-        digits = layer.digits[:, start:stop]
-        if layer.windowed:
-            plane = plane_of(digits, preset)
-            assert plane is not None
-            beats = window_codes(digits, plane, preset)
-            packed = _packed(beats.reshape(len(beats), -1), word_bits)
-            chunks.append(Chunk((plane, 1, 0), 1 + len(beats), head + packed))
-            continue
-        count, _, _, height, width = digits.shape
-        blocks = digits.reshape(count, stop - start, planes, lanes, height, width)
-        used = np.flatnonzero(blocks.any(axis=(0, 1, 3, 4, 5)))
-        span = _progression(used)
-        chosen = blocks[:, :, span[0] : span[0] + span[1] * max(span[2], 1) : max(span[2], 1)]
-        padded = np.zeros((count, lanes, *chosen.shape[2:]), np.int64)
-        padded[:, : stop - start] = chosen
-        ordered = codes(padded).transpose(0, 4, 5, 2, 1, 3)  # digit, row, column, block, output, input
-        body = _packed(ordered.reshape(-1, lanes**2), word_bits)
-        chunks.append(Chunk(span, 1 + height * width * span[1] * count, head + body))
-    return chunks
-
-
-def _packed(words: np.ndarray, word_bits: int) -> bytes:
-    """Rows of codes to weight words."""
-    bits = words[:, :, None] >> np.arange(DIGIT_BITS, dtype=np.uint8) & 1
-    flat = bits.reshape(len(words), -1)
-    filled = np.zeros((len(words), word_bits), np.uint8)
-    filled[:, : flat.shape[1]] = flat
-    return np.packbits(filled, axis=1, bitorder="little").tobytes()
-
-
-def _progression(used: np.ndarray) -> tuple[int, int, int]:
-    if len(used) == 0:
-        return 0, 1, 0
-    if len(used) == 2:
-        return int(used[0]), 2, int(used[1] - used[0])
-    return int(used[0]), int(used[-1] - used[0]) + 1, 1
-
-
-def tiling_of(layer: Layer, preset: Preset, chunks: list[Chunk]) -> Tiling | str:
-    """The tiling that moves the fewest bytes, or which limit the layer exceeds."""
-    out, planes = layer.output, len(layer.source.planes)
-    (height, width), (down, right) = layer.kernel, layer.stride
-    largest, total = max(chunk.words for chunk in chunks), sum(chunk.words for chunk in chunks)
-    if largest > preset.weight_words:
-        return f"{largest} weight words for {preset.channels} output channels, and {preset.weight_words} fit"
-    if max(height, width) > 64 or right > 255:
-        return "a kernel of more than 64 or a stride of more than 255"
-    resident = total <= preset.weight_words
-    best: tuple[float, Tiling] | None = None
-    least_row = 0
-    for strips in range(1, out.width + 1):
-        columns = -(-out.width // (preset.pixels * strips))
-        if strips > 1 and columns == -(-out.width // (preset.pixels * (strips - 1))):
-            continue
-        row = planes * ((columns - 1) * right + width)
-        least_row = row
-        if columns * preset.pixels > preset.row_words or row >= 1 << 16:
-            continue
-        if (columns * preset.pixels - 1) * right + width >= 1 << 12:
-            continue
-        room = preset.feature_words // row
-        used = -(-out.width // (columns * preset.pixels))
-        if resident:
-            if room >= height + down or (room >= height and out.height == 1):
-                return Tiling(used, columns, 1, True)
-            continue
-        if room < height:
-            continue
-        rows = max(1, min((room - height) // down + 1, ((room - height) // down + 1) // 2))
-        rows = min(rows, out.height, 1024)
-        if room >= height + (out.height - 1) * down:
-            rows = out.height  # all of it fits
-        if rows * down + height > room and rows < out.height and rows > 1:
-            rows = 1
-        if height + (rows - 1) * down > room:
-            continue
-        passes = used * -(-out.height // rows)
-        tiling = Tiling(used, columns, rows, False)
-        if best is None or passes < best[0]:
-            best = (passes, tiling)
-    if best is None:
-        need = least_row * height
-        return f"{need} words of features for the narrowest strip, and {preset.feature_words} fit"
-    return best[1]
-
-
-def schedule(lowered: Lowered, preset: Preset, *, weights_at: int) -> Schedule:
-    return _Scheduler(lowered, preset, weights_at).run()
+    def make(self, rows: int) -> None:
+        while self.made < rows:
+            self.made = next(self.rows)
 
 
 class _Scheduler:
-    def __init__(self, lowered: Lowered, preset: Preset, weights_at: int):
-        self.lowered, self.preset = lowered, preset
-        self.features, self.words = _Tape(preset.feature_words), _Tape(preset.weight_words)
+    def __init__(self, cuts: list[Cut], turns: list[Turn], preset: Preset, weights_at: int):
+        self.cuts, self.turns, self.preset = cuts, turns, preset
+        self.banks = np.zeros(preset.feature_words, np.int64)
+        self.whole = _Tape(self.banks, 0, preset.feature_words)
+        self.words = _Tape(np.zeros(preset.weight_words, np.int64), 0, preset.weight_words)
         self.loads: list[_Load] = []
         self.computes: list[_Compute] = []
-        self.stores = 0
+        #: Rows stored so far in memory and on chip, and rows that were added.
+        self.stored, self.stored_kept, self.sums = 0, 0, 0
         self.weights = bytearray()
         self.weights_at = weights_at
         self.costs: list[LayerCost] = []
+        self.turn: dict[int, _Layer] = {}
 
     def run(self) -> Schedule:
-        for index, layer in enumerate(self.lowered.layers):
-            self._layer(index, layer)
+        for number, turn in enumerate(self.turns):
+            tapes = self._tapes(turn)
+            self.turn = {
+                index: self._begin(index, number, tape, turn.share)
+                for index, tape in zip(turn.indices, tapes, strict=True)
+            }
+            last = self.turn[turn.indices[-1]]
+            for _ in last.rows:
+                pass
+        for compute, after in zip(self.computes, [*self.computes[1:], None], strict=True):
+            compute.closes = after is None or after.layer != compute.layer
         code = self._merge()
         return Schedule(code, bytes(self.weights), self.costs)
 
-    def _layer(self, index: int, layer: Layer) -> None:
-        preset, out = self.preset, layer.output
-        chunks = weight_chunks(layer, preset)
-        tiling = tiling_of(layer, preset, chunks)
-        if isinstance(tiling, str):
-            raise _TooLarge(layer, preset, tiling)
-        cost = LayerCost(layer.name, layer.macs, tiling, windowed=layer.windowed)
+    def _tapes(self, turn: Turn) -> list[_Tape]:
+        """One for each layer; the part that was last read longest ago for the layer that loads first."""
+        if turn.share == 0:
+            return [self.whole]
+        size = part_words(self.preset.feature_words, turn.share)
+        bases = range(0, self.preset.feature_words, size)
+        oldest = sorted(bases, key=lambda base: int(self.banks[base : base + size].max()))
+        return [_Tape(self.banks, base, size) for base in oldest[: turn.layers]]
+
+    def _begin(self, index: int, turn: int, tape: _Tape, share: int) -> _Layer:
+        cut = self.cuts[index]
+        layer, out = cut.layer, cut.layer.output
+        cost = LayerCost(
+            layer.name, layer.macs, cut.tiling, turn, windowed=layer.windowed, adds=layer.addend is not None
+        )
         self.costs.append(cost)
         addresses = []
-        for chunk in chunks:
+        for chunk in cut.chunks:
             addresses.append(self.weights_at + len(self.weights))
             self.weights += chunk.data
         if len(out.row_stores) == 0:
             out.row_stores = np.zeros(out.height, np.int64)
-        cost.compulsory_bytes = sum(len(chunk.data) for chunk in chunks) + self._map_bytes(layer)
-        resident: dict[int, list[int]] = {}
-        for strip in range(tiling.strips):
-            self._strip(index, layer, tiling, chunks, addresses, resident, strip)
-        self.computes[-1].closes = True
+        cost.compulsory_bytes = cut.weight_bytes + self._map_bytes(cut)
+        scheduled = _Layer(index, cut, tape, share, addresses)
+        scheduled.rows = self._rows(scheduled)
+        return scheduled
 
-    def _map_bytes(self, layer: Layer) -> int:
-        lanes, out = self.preset.channels, layer.output
-        read = sum(p.buffer.height * p.buffer.width for p in layer.source.planes)
-        return (read + out.height * out.width * -(-len(layer.bias) // lanes)) * lanes
+    def _map_bytes(self, cut: Cut) -> int:
+        """What travels once each way, at least."""
+        layer, out, lanes = cut.layer, cut.layer.output, self.preset.channels
+        read = layer.source.planes + (layer.addend.view.planes if layer.addend else ())
+        words = sum(p.buffer.height * p.buffer.width for p in read if not p.buffer.kept_rows)
+        if not out.kept_rows:
+            words += out.height * out.width * len(cut.chunks)
+        return words * lanes
 
-    def _strip(
-        self, index: int, layer: Layer, tiling: Tiling, chunks, addresses, resident, strip: int
-    ) -> None:
-        preset, out, source = self.preset, layer.output, layer.source
-        (height, width), (down, right) = layer.kernel, layer.stride
-        window = (tiling.columns - 1) * right + width
-        row_words = window * len(source.planes)
-        first_column = strip * tiling.columns * preset.pixels
-        valid = min(tiling.columns * preset.pixels, out.width - first_column)
-        top = -layer.padding[0]
-        loaded, base = 0, 0
-        pieces: list[list[int]] = []
+    def _rows(self, at: _Layer) -> Iterator[int]:
+        for strip in range(at.cut.tiling.strips):
+            yield from self._strip(at, strip)
+
+    def _strip(self, at: _Layer, strip: int) -> Iterator[int]:
+        layer, tiling = at.cut.layer, at.cut.tiling
+        out, down = layer.output, layer.stride[0]
+        first_column = strip * tiling.columns * self.preset.pixels
+        valid = min(tiling.columns * self.preset.pixels, out.width - first_column)
+        starts: list[int] = []
         for y in range(0, out.height, tiling.rows):
             rows = min(tiling.rows, out.height - y)
-            needed = (y + rows - 1) * down + height
-            order = [] if tiling.resident and resident else [0]
-            for group in order:
-                self._load_weights(index, chunks, addresses, resident, group, fresh=not tiling.resident)
-            while loaded < needed:
-                start = self.features.take(row_words)
-                base = start if loaded == 0 else base
-                pieces.append(self.features.pieces[-1])
-                self._load_row(
-                    index,
-                    layer,
-                    start,
-                    window,
-                    row=top + loaded,
-                    column=first_column * right - layer.padding[1],
-                    valid=valid,
-                    step=tiling.columns * right,
-                )
-                loaded += 1
-            for group, chunk in enumerate(chunks):
-                if group not in resident or (not tiling.resident and group != 0):
-                    self._load_weights(index, chunks, addresses, resident, group, fresh=not tiling.resident)
-                piece = resident[group]
+            needed = (y + rows - 1) * down + layer.kernel[0]
+            fresh = not tiling.resident
+            if (needed - y * down) * at.cut.row_words > at.tape.size:
+                raise AssertionError(f"layer {layer.name!r}: its tiling needs more than the buffers hold")
+            if fresh or not at.weights:
+                self._load_weights(at, 0)
+            while len(starts) < needed:
+                row = len(starts) - layer.padding[0]
+                self._await_row(layer, row)
+                starts.append(self._load_row(at, row, first_column, valid))
+            for group in range(len(at.cut.chunks)):
+                if group not in at.weights or (fresh and group != 0):
+                    self._load_weights(at, group)
                 number = len(self.computes) + 1
-                for each in (*pieces[y * down : needed], piece):
-                    each[1] = number
-                self._compute(
-                    index, layer, tiling, chunk, group, base + y * down * row_words, piece[0] - chunk.words,
-                    y=y, rows=rows, window=window, row_words=row_words, first_column=first_column,
-                    valid=valid,
-                )  # fmt: skip
+                for start in starts[y * down : needed]:
+                    at.tape.read(start, at.cut.row_words, number)
+                self.words.read(*at.weights[group], number)
+                self._compute(at, group, starts[y * down], rows)
+                self._store(at, group, y, rows, first_column, valid)
+            yield y + rows
 
-    def _load_weights(self, index, chunks, addresses, resident, group: int, *, fresh: bool) -> None:
-        if group in resident and not fresh:
-            return
-        chunk = chunks[group]
-        start = self.words.take(chunk.words)
+    def _await_row(self, layer, row: int) -> None:
+        """Make the layers whose turn it is go ahead of what this one reads."""
+        for plane in layer.source.planes:
+            writer = self.turn.get(plane.buffer.born)
+            if writer is not None and 0 <= row < layer.source.height:
+                read = (row >> 1 if plane.twice else row) + 1
+                writer.make(min(read + AHEAD_ROWS, plane.buffer.height))
+
+    def _load_weights(self, at: _Layer, group: int) -> None:
+        chunk = at.cut.chunks[group]
+        start, wait = self.words.take(chunk.words)
         beats = chunk.words * self.preset.weight_beats
-        self.costs[index].read_bytes += len(chunk.data)
-        values = {"addr": addresses[group], "beats": beats, "base": start % self.preset.weight_words}
-        self.loads.append(
-            _Load(Opcode.LOAD_WEIGHTS, values, self.words, self.words.head, 0, index, beats + 2, beats)
-        )
-        resident[group] = self.words.pieces[-1]
+        self.costs[at.index].read_bytes += len(chunk.data)
+        values = {"addr": at.addresses[group], "wait_compute": wait, "beats": beats, "base": start}
+        self.loads.append(_Load(Opcode.LOAD_WEIGHTS, values, at.index, beats + 2, beats))
+        at.weights[group] = (start, chunk.words)
 
-    def _load_row(
-        self,
-        index: int,
-        layer: Layer,
-        start: int,
-        window: int,
-        *,
-        row: int,
-        column: int,
-        valid: int,
-        step: int,
-    ) -> None:
-        """One LOAD for each run of planes that lie evenly in memory."""
-        lanes = self.preset.channels
+    def _load_row(self, at: _Layer, row: int, first_column: int, valid: int) -> int:
+        """One LOAD for each run of planes that lie evenly in memory; returns where the row is."""
+        layer, source, window = at.cut.layer, at.cut.layer.source, at.cut.window
+        column = first_column * layer.stride[1] - layer.padding[1]
         total = (valid - 1) * layer.stride[1] + layer.kernel[1]
-        begin, end = max(column, 0), min(column + total, layer.source.width)
-        inside = 0 <= row < layer.source.height and end > begin
+        begin, end = max(column, 0), min(column + total, source.width)
+        inside = 0 <= row < source.height and end > begin
         columns = end - begin if inside else 0
         left = begin - column if inside else total
-        for first, count in _runs(layer.source.planes):
-            plane = layer.source.planes[first]
-            buffer, twice = plane.buffer, plane.twice
-            y, x, skip = (row >> 1, begin >> 1, begin & 1) if twice else (row, begin, 0)
-            words = -(-(columns + skip) // 2) if twice else columns
-            wait = int(buffer.row_stores[: y + 1].max(initial=0)) if inside else 0
-            at = start + first * window
-            self.loads.append(
-                _Load(
-                    Opcode.LOAD_FEATURES,
-                    {
-                        "addr": buffer.offset + ((plane.index * buffer.height + y) * buffer.width + x) * lanes
-                        if inside
-                        else 0,
-                        "stride": buffer.height * buffer.width * lanes,
-                        "last_plane": count - 1,
-                        "words": words,
-                        "columns": columns,
-                        "left": left,
-                        "right": total - left - columns,
-                        "base": at % self.preset.feature_words,
-                        "plane_step": window % self.preset.feature_words,
-                        "lane_step": step,
-                        "window": window,
-                        "fill": plane.zero if layer.fill is None else layer.fill,
-                        "twice": int(twice),
-                        "skip": skip if inside else 0,
-                    },
-                    self.features,
-                    at + count * window,
-                    wait,
-                    index,
-                    2 + count * (max(left, 1) + columns + max(total - left - columns, 1)),
-                    words * count,
-                )
-            )
-            self.costs[index].read_bytes += words * count * lanes
+        start, wait = at.tape.take(at.cut.row_words)
+        for first, count in _runs(source.planes):
+            plane = source.planes[first]
+            read = self._reading(plane, row, begin, columns)
+            values = {
+                "wait_compute": wait,
+                "last_plane": count - 1,
+                "left": left,
+                "right": total - left - columns,
+                "base": wrapped_address(
+                    start + first * window, start, share=at.share, depth=self.preset.feature_words
+                ),
+                "plane_step": window % self.preset.feature_words,
+                "lane_step": at.cut.tiling.columns * layer.stride[1],
+                "window": window,
+                "fill": plane.zero if layer.fill is None else layer.fill,
+                "residual": 0,
+                "share": at.share,
+            }
+            cycles = 2 + count * (max(left, 1) + columns + max(total - left - columns, 1))
+            self._append_load(at.index, values | read, cycles)
+        return start
 
-    def _compute(
-        self,
-        index,
-        layer: Layer,
-        tiling: Tiling,
-        chunk: Chunk,
-        group: int,
-        base: int,
-        weights: int,
-        *,
-        y,
-        rows,
-        window,
-        row_words,
-        first_column,
-        valid,
-    ) -> None:
-        preset, out = self.preset, layer.output
-        depth = preset.feature_words
+    def _load_residual(self, at: _Layer, group: int, row: int, first_column: int, valid: int) -> None:
+        assert at.cut.layer.addend is not None
+        plane = at.cut.layer.addend.view.planes[group]
+        nothing = dict.fromkeys(
+            ("wait_compute", "last_plane", "left", "right", "base", "plane_step", "lane_step", "window"), 0
+        )
+        values = nothing | {"fill": 0, "residual": 1, "share": 0}
+        self._append_load(at.index, values | self._reading(plane, row, first_column, valid), 4 + valid)
+        self.loads[-1].sums_before = self.sums - self.preset.row_slots + 1
+        self.sums += 1
+
+    def _reading(self, plane: Plane, row: int, begin: int, columns: int) -> dict[str, int]:
+        """Of an instruction, what says where so many columns of a row of a plane are."""
+        buffer, lanes = plane.buffer, self.preset.channels
+        y, x, skip = (row >> 1, begin >> 1, begin & 1) if plane.twice else (row, begin, 0)
+        return {
+            "addr": buffer.offset + (buffer.words_before(plane.index, y) + x) * lanes if columns else 0,
+            "stride": buffer.plane_words * lanes,
+            "wait_store": int(buffer.row_stores[: y + 1].max(initial=0)) if columns else 0,
+            "words": -(-(columns + skip) // 2) if plane.twice else columns,
+            "columns": columns,
+            "twice": int(plane.twice),
+            "skip": skip if columns else 0,
+            "kept": int(buffer.kept_rows > 0),
+        }
+
+    def _append_load(self, layer: int, values: dict[str, int], cycles: int) -> None:
+        words = values["words"] * (values["last_plane"] + 1)
+        cost, moved = self.costs[layer], words * self.preset.channels
+        if values["kept"]:
+            cost.kept_bytes += moved
+        else:
+            cost.read_bytes += moved
+        beats = 0 if values["kept"] else words
+        self.loads.append(_Load(Opcode.LOAD_FEATURES, values, layer, cycles, beats))
+
+    def _compute(self, at: _Layer, group: int, start: int, rows: int) -> None:
+        preset, layer, tiling = self.preset, at.cut.layer, at.cut.tiling
+        size = part_words(preset.feature_words, at.share)
         digits = 1 if layer.digits is None else len(layer.digits)
         (height, width), (down, right) = layer.kernel, layer.stride
-        first, blocks, step = chunk.planes
+        first, blocks, step = at.cut.chunks[group].planes
         length = digits * blocks * height * width
         cycles, opens = rows * tiling.columns * max(length, preset.pixels), 0
         if layer.windowed:
@@ -411,15 +322,17 @@ class _Scheduler:
             row_first, others = window_cycles(digits, layer.kernel, layer.stride, preset)
             cycles = length + rows * (row_first + (tiling.columns - 1) * others)
             opens += row_first
-        plane = layer.first_plane + group
-        address = out.offset + ((plane * out.height + y) * out.width + first_column) * preset.channels
+        base = wrapped_address(
+            start + first * at.cut.window, start, share=at.share, depth=preset.feature_words
+        )
         values = {
-            "base": (base + first * window) % depth,
-            "weights": weights % preset.weight_words,
-            "row_step": down * row_words % depth,
+            "wait_load": len(self.loads),
+            "base": base,
+            "weights": at.weights[group][0],
+            "row_step": down * at.cut.row_words % size,
             "column_step": right,
-            "tap_row_step": row_words % depth,
-            "block_step": step * window % depth,
+            "tap_row_step": at.cut.row_words % size,
+            "block_step": step * at.cut.window % size,
             "last_digit": digits - 1,
             "last_block": blocks - 1,
             "last_tap_x": width - 1,
@@ -431,61 +344,90 @@ class _Scheduler:
             "raw": int(layer.raw),
             "greatest": int(layer.digits is None),
             "windowed": int(layer.windowed),
+            "share": at.share,
         }
-        store = {
-            "addr": address,
-            "stride": out.width * preset.channels,
-            "last_row": rows - 1,
-            "words": valid,
-        }
-        self.stores += rows
-        out.row_stores[y : y + rows] = np.maximum(out.row_stores[y : y + rows], self.stores)
-        cost = self.costs[index]
-        cost.beats += rows * tiling.columns * length
-        cost.write_bytes += rows * valid * preset.channels
+        self.costs[at.index].beats += rows * tiling.columns * length
         # The next biases wait until the first sum has taken these.
         cycles = max(cycles, opens + length + Datapath.drain_cycles(preset))
-        self.computes.append(_Compute(values, store, len(self.loads), index, 1 + cycles))
+        self.computes.append(_Compute(values, {}, len(self.loads), at.index, 1 + cycles))
+
+    def _store(self, at: _Layer, group: int, y: int, rows: int, first_column: int, valid: int) -> None:
+        layer, lanes = at.cut.layer, self.preset.channels
+        out, addend, cost = layer.output, layer.addend, self.costs[at.index]
+        before = out.words_before(layer.first_plane + group, y) + first_column
+        self.computes[-1].store = {
+            "addr": out.offset + before * lanes,
+            "stride": out.row_words * lanes,
+            "last_row": rows - 1,
+            "words": valid,
+            "kept": int(out.kept_rows > 0),
+            "adds": int(addend is not None),
+            "offset": addend.offset % (1 << OFFSET_BITS) if addend else 0,
+            "halves": int(addend.halves) if addend else 0,
+            "low": addend.low if addend else 0,
+            "high": addend.high if addend else 255,
+        }
+        moved = rows * valid * lanes
+        if out.kept_rows:
+            self.stored_kept += rows
+            cost.kept_bytes += moved
+        else:
+            self.stored += rows
+            cost.write_bytes += moved
+        out.row_stores[y : y + rows] = self.stored_kept if out.kept_rows else self.stored
+        if addend is not None:
+            # Behind the compute, which need not wait for them.
+            for row in range(y, y + rows):
+                self._load_residual(at, group, row, first_column, valid)
 
     def _merge(self) -> list[Instruction]:
         """All in one stream; a load as early as what it waits for and the lookahead allow."""
         code: list[Instruction] = []
-        issued = stores = 0
-        waits: list[int] = []
+        issued, sums = 0, 0
+        stores = {0: 0, 1: 0}  # in memory, and kept
         stores_after: list[int] = []
+        begun: set[int] = set()
 
         def emit(opcode: Opcode, layer: int, values: dict[str, Any]) -> None:
             code.append(Instruction(opcode, values))
             self.costs[layer].instructions += 1
 
-        for load in self.loads:
-            waits.append(load.tape.wait_for(load.end))
-        for number, compute in enumerate(self.computes):
-            while issued < len(self.loads) and issued < compute.loads + LOOKAHEAD:
-                load = self.loads[issued]
-                if waits[issued] > number or load.wait_store > stores:
+        def load_up_to(most: int, computes: int) -> None:
+            nonlocal issued
+            while issued < min(len(self.loads), most):
+                load, values = self.loads[issued], self.loads[issued].values
+                stored = stores[values.get("kept", 0)]
+                if (
+                    values["wait_compute"] > computes
+                    or values.get("wait_store", 0) > stored
+                    or load.sums_before > sums
+                ):
                     break
-                values = load.values | {"wait_compute": waits[issued]}
-                if load.opcode is Opcode.LOAD_FEATURES:
-                    values["wait_store"] = load.wait_store
                 emit(load.opcode, load.layer, values)
-                load.computes_before = number
+                load.computes_before = computes
                 issued += 1
+
+        for number, compute in enumerate(self.computes):
+            load_up_to(compute.loads + LOOKAHEAD, number)
             if issued < compute.loads:
                 raise AssertionError(
-                    f"layer {self.costs[compute.layer].name!r}: its tiling needs more than the buffers hold"
+                    f"layer {self.costs[compute.layer].name!r}: a load waits for what it feeds"
                 )
-            emit(Opcode.COMPUTE, compute.layer, compute.values | {"wait_load": compute.loads})
+            emit(Opcode.COMPUTE, compute.layer, compute.values)
             emit(Opcode.STORE, compute.layer, compute.store)
-            stores += compute.store["last_row"] + 1
-            stores_after.append(stores)
+            stores[compute.store["kept"]] += compute.store["last_row"] + 1
+            sums += (compute.store["last_row"] + 1) * compute.store["adds"]
+            stores_after.append(stores[0])
             if compute.closes:
-                emit(Opcode.LAYER, compute.layer, {"index": compute.layer & 0xFF})
+                first = compute.layer not in begun
+                begun.add(compute.layer)
+                emit(Opcode.LAYER, compute.layer, {"index": compute.layer & 0xFF, "first": int(first)})
+        load_up_to(len(self.loads), len(self.computes))
         code.append(Instruction(Opcode.END, {}))
-        self._predict(waits, stores_after)
+        self._predict(stores_after)
         return code
 
-    def _predict(self, waits: list[int], stores_after: list[int], *, latency: int = 40) -> None:
+    def _predict(self, stores_after: list[int], *, latency: int = 40) -> None:
         """Cycles of each layer: three units in turn, each as slow as the beats it moves.
 
         The loader and the instructions share the read port, and a load comes no sooner than the queue of the
@@ -505,8 +447,12 @@ class _Scheduler:
             while issued < compute.loads:
                 load = self.loads[issued]
                 queued = max(load.computes_before - 1 - self.preset.queue, 0)
-                begun = max(waits[issued], min(queued, len(compute_ends) - 1))
-                ready = max(compute_ends[begun], stored(load.wait_store)) + latency + 12
+                begun = max(load.values["wait_compute"], min(queued, len(compute_ends) - 1))
+                ready = (
+                    max(compute_ends[begun], stored(load.values.get("wait_store", 0) * (load.beats > 0)))
+                    + latency
+                    + 12
+                )
                 ready = ready if ready > latency + 12 else 0
                 t_port = max(t_port, ready) + load.beats + fetch
                 t_load = max(max(t_load, ready) + load.cycles, t_port)
@@ -522,16 +468,8 @@ class _Scheduler:
             store_ends.append(t_store)
             if compute.closes:
                 t_compute += 1
-                self.costs[compute.layer].cycles = t_compute - closed
+                self.costs[compute.layer].cycles += t_compute - closed
                 closed = t_compute
-
-
-class _TooLarge(ProgramError):
-    """A layer that no tiling of this preset holds."""
-
-    def __init__(self, layer: Layer, preset: Preset, limit: str):
-        self.layer = layer
-        super().__init__(f"layer {layer.name!r} does not fit the engine {preset.name!r}: {limit}")
 
 
 def _runs(planes: tuple[Plane, ...]) -> list[tuple[int, int]]:

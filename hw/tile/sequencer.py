@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.tile.instruction import BITS, Opcode, layout
 from hw.tile.loader import COUNT_BITS
+from hw.tile.parts import wrapped
 from hw.tile.preset import Preset
 from hw.tile.window import WindowLoops
 
@@ -57,6 +58,7 @@ class Sequencer(wiring.Component):
                 "complete": Out(COUNT_BITS),
                 "layer": Out(1),
                 "layer_index": Out(8),
+                "layer_first": Out(1),
                 "busy": Out(1),
                 "waits_load": Out(1),
                 "waits_store": Out(1),
@@ -70,6 +72,7 @@ class Sequencer(wiring.Component):
         m = Module()
         op_layout = layout(Opcode.COMPUTE)
         head = data.View(op_layout, self.i.payload[8 : 8 + op_layout.size])
+        over = data.View(layout(Opcode.LAYER), self.i.payload[8 : 8 + layout(Opcode.LAYER).size])
         op = data.View(op_layout, Signal(op_layout.size, name="op"))
         slots = Signal(range(self.preset.row_slots + 1), init=self.preset.row_slots)
         take_slot, issue, opened = Signal(), Signal(), Signal()
@@ -104,7 +107,8 @@ class Sequencer(wiring.Component):
                     m.d.comb += [
                         self.i.ready.eq(1),
                         self.layer.eq(1),
-                        self.layer_index.eq(self.i.payload[8:16]),
+                        self.layer_index.eq(over.index),
+                        self.layer_first.eq(over.first),
                     ]
                 with m.Elif(~reached):
                     m.d.comb += self.waits_load.eq(1)
@@ -133,7 +137,14 @@ class Sequencer(wiring.Component):
                 with m.Else():
                     m.d.comb += [issue.eq(1), take_slot.eq(row_start), self.busy.eq(sums)]
                     m.d.sync += [
-                        self.feature_addr.eq(Mux(op.windowed, window.addr, loops.addr)),
+                        self.feature_addr.eq(
+                            wrapped(
+                                Mux(op.windowed, window.addr, loops.addr),
+                                op.base,
+                                op.share,
+                                depth=self.preset.feature_words,
+                            )
+                        ),
                         self.weight_addr.eq(loops.weight),
                         self.beat.valid.eq(sums),
                         self.beat.first.eq(loops.sum_first),

@@ -109,14 +109,17 @@ class _Drawing:
         self.shapes[name] = (outputs,)
         return self.requantise(name) if quantise else name
 
-    def requantise(self, source: str, *, most: int = 14) -> str:
+    def requantise(self, source: str, *, most: int = 14, alike: bool = False) -> str:
+        """With `alike`, one bias and shift for all channels."""
         rng, shape = self.rng, self.shapes[source]
         name = self._name("quant")
-        signed = bool(rng.integers(2))
+        signed, count = bool(rng.integers(2)), 1 if alike else shape[0]
+        reach = 100 if alike else 1000
+        bias, shift = rng.integers(-reach, reach, count), rng.integers(0, most, count)
         self.ops.append(
             ops.Requantise(
-                name=name, inputs=(source,), output=name, bias=rng.integers(-1000, 1000, shape[0]),
-                shift=rng.integers(0, most, shape[0]),
+                name=name, inputs=(source,), output=name, bias=np.resize(bias, shape[0]),
+                shift=np.resize(shift, shape[0]),
                 minimum=-128 if signed else 0, maximum=127 if signed else 255,
             )
         )  # fmt: skip
@@ -143,7 +146,8 @@ class _Drawing:
         name = self._name("add")
         self.ops.append(ops.Add(name=name, inputs=(first, second), output=name))
         self.shapes[name] = self.shapes[first]
-        return self.requantise(name, most=3)
+        alike = self.rng.random() < 0.7
+        return self.requantise(name, most=2 if alike else 3, alike=alike)
 
     def concat(self, *sources: str) -> str:
         name = self._name("cat")
