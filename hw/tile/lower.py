@@ -148,6 +148,18 @@ def lower(program: Program, preset: Preset) -> Lowered:
     return _Lowering(program, preset).run()
 
 
+def depth_first(program: Program) -> list[Op]:
+    """The operations in an order in which as many as possible read what the one before them made."""
+    made, left, order = {program.input}, list(program.ops), []
+    while left:
+        ready = [op for op in left if made.issuperset(op.inputs)]
+        next_op = next((op for op in ready if order and order[-1].output in op.inputs), ready[0])
+        order.append(next_op)
+        left.remove(next_op)
+        made.add(next_op.output)
+    return order
+
+
 class _Lowering:
     def __init__(self, program: Program, preset: Preset):
         self.program, self.preset = program, preset
@@ -160,7 +172,7 @@ class _Lowering:
     def run(self) -> Lowered:
         source = self.program.tensors[self.program.input]
         self.views[source.name] = self._stored(source, self._zero(source, "the input"), born=-1)
-        for op in self.program.ops:
+        for op in depth_first(self.program):
             if op.name in self.fused:
                 continue
             if isinstance(op, ops.Weighted):
