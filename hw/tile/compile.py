@@ -8,14 +8,15 @@ import zlib
 from dataclasses import asdict, dataclass
 
 from hw.tile.keeping import Turn, keep, span, take_turns
-from hw.tile.lower import Buffer, Lowered, View, lower
+from hw.tile.layers import Buffer, Lowered, View
+from hw.tile.lower import lower
 from hw.tile.placing import place
 from hw.tile.preset import PRESETS, Preset
 from hw.tile.preset import preset as named_preset
 from hw.tile.schedule import LayerCost, schedule
 from hw.tile.tiling import Cut, cut
 from models.program import Program
-from models.program.ops import ProgramError
+from models.program.ops import Op, ProgramError
 
 __all__ = ["MAGIC", "Compiled", "compile_program"]
 
@@ -74,7 +75,7 @@ def _cut(program: Program, lowered: Lowered, preset: Preset) -> list[Cut]:
     for layer in lowered.layers:
         found = cut(layer, preset)
         if isinstance(found, str):
-            other = _smallest(program, layer.name, preset)
+            other = _smallest(program, layer.op, preset)
             remedy = (
                 f"the preset {other!r} takes it" if other else "no preset takes it: make the layer smaller"
             )
@@ -85,11 +86,11 @@ def _cut(program: Program, lowered: Lowered, preset: Preset) -> list[Cut]:
     return cuts
 
 
-def _smallest(program: Program, name: str, tried: Preset) -> str | None:
+def _smallest(program: Program, op: Op, tried: Preset) -> str | None:
     for other in PRESETS.values():
         if other == tried:
             continue
-        layers = [layer for layer in lower(program, other).layers if layer.name == name]
+        layers = [layer for layer in lower(program, other).layers if layer.op is op]
         if all(isinstance(cut(layer, other), Cut) for layer in layers):
             return other.name
     return None

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hw.tile.lower import Buffer
+from hw.tile.layers import Buffer
 from hw.tile.parts import SHARE_MOST, part_words
 from hw.tile.placing import place
 from hw.tile.preset import Preset
@@ -79,7 +79,7 @@ def _can_take_turns(cuts: list[Cut], turn: Turn, preset: Preset) -> bool:
 
 def span(buffer: Buffer, turns: list[Turn]) -> tuple[int, int]:
     """The first and the last turn in which a buffer lives; the host is before and after all."""
-    return _turn_of(buffer.born, turns), _turn_of(max(buffer.born, buffer.dies), turns)
+    return _turn_of(buffer.born, turns), _turn_of(buffer.dies, turns)
 
 
 def _turn_of(layer: int, turns: list[Turn]) -> int:

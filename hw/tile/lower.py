@@ -8,7 +8,7 @@ A sum that nothing requantises leaves the engine byte by byte, in as many passes
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,140 +17,31 @@ from hw.arith.requantise import SHIFT_MAX
 from hw.arith.shift_lane import excess
 from hw.tile.depthwise import is_windowed
 from hw.tile.factors import without_factors
+from hw.tile.layers import Addend, Buffer, Layer, Lowered, Plane, View
 from hw.tile.preset import Preset
 from hw.tile.residual import OFFSET_BITS
+from hw.tile.siblings import merge_siblings
 from models.program import Program, ops
 from models.program.digits import split_digits, weight_of
 from models.program.ops import Op, Tensor
 
-__all__ = ["Addend", "Buffer", "Layer", "Lowered", "Plane", "View", "lower"]
+__all__ = ["depth_first", "lower"]
 
 DIGITS_MAX = 8
 
 
-@dataclass(eq=False)
-class Buffer:
-    """Planes that one layer writes, or the host."""
-
-    name: str
-    planes: int
-    height: int
-    width: int
-    born: int  #: layer that writes it; -1 for the host
-    dies: int = -1  #: last layer that reads it
-    offset: int = 0  #: bytes; in the arena, or among the maps kept on chip
-    kept_rows: int = 0  #: rows that there is room for on chip, which are used in turn; 0: it is in memory
-    #: Stored rows that must be complete before a row of it can be read; the schedule fills it in.
-    row_stores: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-
-    def nbytes(self, channels: int) -> int:
-        return self.planes * self.height * self.width * channels
-
-    def words_before(self, plane: int, row: int) -> int:
-        """Words from `offset` to the first of a row: on chip, the planes of a row lie beside each other."""
-        if self.kept_rows:
-            return (row % self.kept_rows * self.planes + plane) * self.width
-        return (plane * self.height + row) * self.width
-
-    @property
-    def plane_words(self) -> int:
-        """From a row of a plane to that of the next."""
-        return self.width if self.kept_rows else self.height * self.width
-
-    @property
-    def row_words(self) -> int:
-        """From a row of a plane to the row below."""
-        return self.planes * self.width if self.kept_rows else self.width
-
-
-@dataclass(frozen=True)
-class Plane:
-    """One plane of a buffer as a reader sees it."""
-
-    buffer: Buffer
-    index: int
-    channels: tuple[int, ...]  #: the tensor's channel in each lane, -1 for none
-    zero: int = 0  #: the byte that stands for 0
-    twice: bool = False  #: each element seen twice, down and across
-    high_bytes: tuple[int, ...] = ()  #: indices of the planes with the higher bytes of a raw sum
-
-
-@dataclass(frozen=True)
-class View:
-    """A tensor as planes."""
-
-    planes: tuple[Plane, ...]
-    height: int
-    width: int
-
-    @property
-    def lanes(self) -> np.ndarray:
-        """The channel in each lane of each plane, flat."""
-        return np.array([channel for plane in self.planes for channel in plane.channels])
-
-    @property
-    def zeros(self) -> np.ndarray:
-        return np.array([plane.zero for plane in self.planes for _ in plane.channels])
-
-
-@dataclass(frozen=True)
-class Addend:
-    """A map that is added to a layer's results on their way out: `clip((result + it + offset) / d)`."""
-
-    view: View
-    offset: int
-    halves: bool  #: `d` is 2, ties to even, else 1
-    low: int
-    high: int
-
-
-@dataclass(eq=False, kw_only=True)
-class Layer:
-    """One pass of the engine over a map."""
-
-    op: Op
-    name: str
-    source: View
-    output: Buffer
-    first_plane: int  #: of the output
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    padding: tuple[int, int, int, int]
-    #: (digits, out channels, lanes of the source, kernel height, width); None: maximum
-    digits: np.ndarray | None
-    bias: np.ndarray  #: a channel of the output, zero points and the array's excess made up for
-    shift: np.ndarray
-    low: int = 0
-    high: int = 255
-    raw: bool = False
-    fill: int | None = None  #: what padding reads as, where it is not zero
-    macs: int = 0
-    windowed: bool = False  #: each output sees its own channel only, and all taps of it at once
-    addend: Addend | None = None
-
-    @property
-    def read(self) -> list[Buffer]:
-        """The maps that it reads, each once."""
-        planes = self.source.planes + (self.addend.view.planes if self.addend else ())
-        return list(dict.fromkeys(plane.buffer for plane in planes))
-
-
-@dataclass
-class Lowered:
-    layers: list[Layer]
-    buffers: list[Buffer]
-    input: View
-    outputs: list[View]
-
-
 def lower(program: Program, preset: Preset) -> Lowered:
     """Refuses what the engine does not do, with the layer's name."""
-    return _Lowering(program, preset).run()
+    lowered = _Lowering(program, preset).run()
+    merge_siblings(lowered, preset)
+    lowered.settle_lifetimes()
+    return lowered
 
 
 def depth_first(program: Program) -> list[Op]:
     """The operations in an order in which as many as possible read what the one before them made."""
-    made, left, order = {program.input}, list(program.ops), []
+    made, left = {program.input}, list(program.ops)
+    order: list[Op] = []
     while left:
         ready = [op for op in left if made.issuperset(op.inputs)]
         next_op = next((op for op in ready if order and order[-1].output in op.inputs), ready[0])
@@ -171,7 +62,7 @@ class _Lowering:
 
     def run(self) -> Lowered:
         source = self.program.tensors[self.program.input]
-        self.views[source.name] = self._stored(source, self._zero(source, "the input"), born=-1)
+        self.views[source.name] = self._stored(source, self._zero(source, "the input"))
         for op in depth_first(self.program):
             if op.name in self.fused:
                 continue
@@ -198,7 +89,6 @@ class _Lowering:
         outputs = [self.views[output.tensor] for output in self.program.outputs]
         for view in outputs:
             for plane in view.planes:
-                plane.buffer.dies = len(self.layers)
                 if plane.twice:
                     raise ops.ProgramError(
                         f"an output of program {self.program.name!r} holds the doubled map "
@@ -215,12 +105,12 @@ class _Lowering:
             )
         return zero
 
-    def _stored(self, tensor: Tensor, zero: int, *, born: int, byte_count: int = 1) -> View:
+    def _stored(self, tensor: Tensor, zero: int, *, byte_count: int = 1) -> View:
         """A new buffer for a tensor; raw sums have a set of planes for each byte."""
         lanes = self.preset.channels
         count, height, width = (*tensor.shape, 1, 1)[:3]
         planes = -(-count // lanes)
-        buffer = Buffer(tensor.name, planes * byte_count, height, width, born)
+        buffer = Buffer(tensor.name, planes * byte_count, height, width)
         self.buffers.append(buffer)
         numbers = [
             tuple(c if c < count else -1 for c in range(p * lanes, (p + 1) * lanes)) for p in range(planes)
@@ -245,10 +135,6 @@ class _Lowering:
     @property
     def raw_names(self) -> set[str]:
         return {layer.output.name for layer in self.layers if layer.raw}
-
-    def _touch(self, view: View) -> None:
-        for plane in view.planes:
-            plane.buffer.dies = max(plane.buffer.dies, len(self.layers))
 
     def _weighted(self, op: ops.Weighted) -> None:
         view = self._read(op, op.inputs[0])
@@ -310,7 +196,7 @@ class _Lowering:
                 f"the engine shifts by at most {SHIFT_MAX}, not {shift.max()}; use a finer scale"
             )
         addend, total = self._addend(result, zero)
-        out = self._stored(total, self._zero(total, op.name), born=len(self.layers))
+        out = self._stored(total, self._zero(total, op.name))
         self._append(
             op, view, out, bias=bias, shift=shift, low=quantiser.minimum + zero, addend=addend,
             high=quantiser.maximum + zero, macs=macs, **window, **self._weights(op, spread),
@@ -340,7 +226,6 @@ class _Lowering:
         if not -(1 << OFFSET_BITS - 1) <= offset < 1 << OFFSET_BITS - 1:
             return None, result
         self.fused |= {add.name} | ({quantiser.name} if quantiser is not None else set())
-        self._touch(view)
         addend = Addend(view, offset, bool(shift[0]), total.minimum + after, total.maximum + after)
         return addend, total
 
@@ -363,7 +248,7 @@ class _Lowering:
         channels = len(bias)
         if _is_byte(total):
             zero = self._zero(total, op.name)
-            out = self._stored(total, zero, born=len(self.layers))
+            out = self._stored(total, zero)
             self._append(
                 op,
                 view,
@@ -376,7 +261,7 @@ class _Lowering:
         else:
             self._check_width(op, span)
             byte_count = -(-(total.bits + (not total.signed)) // 8)
-            out = self._stored(total, 0, born=len(self.layers), byte_count=byte_count)
+            out = self._stored(total, 0, byte_count=byte_count)
             for byte in range(byte_count):
                 self._append(
                     op, view, out, bias=bias, shift=np.full(channels, 8 * byte), raw=True,
@@ -402,7 +287,6 @@ class _Lowering:
 
     def _append(self, op: Op, view: View, out: View, *, first_plane: int = 0, **fields) -> None:
         name = op.name + (f" byte {first_plane // len(out.planes)}" if fields.get("raw") else "")
-        self._touch(view)
         if fields["digits"] is not None:
             fields["bias"] = fields["bias"] - weight_of(excess(fields["digits"], axis=(2, 3, 4)))
             fields["windowed"] = is_windowed(fields["digits"], fields["stride"], self.preset)
@@ -417,7 +301,7 @@ class _Lowering:
         tensor = self.program.tensors[op.output]
         lanes = len(view.lanes)
         height, width = tensor.shape[1:]
-        buffer = Buffer(tensor.name, len(view.planes), height, width, len(self.layers))
+        buffer = Buffer(tensor.name, len(view.planes), height, width)
         self.buffers.append(buffer)
         out = View(
             tuple(

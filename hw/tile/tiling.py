@@ -8,7 +8,7 @@ import numpy as np
 
 from hw.arith.shift_lane import codes
 from hw.tile.depthwise import plane_of, window_codes
-from hw.tile.lower import Layer
+from hw.tile.layers import Layer
 from hw.tile.preset import Preset
 from models.program.digits import DIGIT_BITS
 

@@ -9,7 +9,8 @@ from time import process_time
 import numpy as np
 
 from hw.tile.compile import compile_program
-from hw.tile.lower import Layer, lower
+from hw.tile.layers import Layer
+from hw.tile.lower import lower
 from hw.tile.preset import Preset
 from models.program import Program, ops, run
 from sim.board import MemoryModel

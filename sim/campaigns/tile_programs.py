@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -92,6 +93,27 @@ class _Drawing:
         self.shapes[name] = (channels, down, right)
         return self.requantise(name) if quantise else name
 
+    def twins(self, source: str) -> tuple[str, str]:
+        """Two convolutions of one map, alike but for their channels."""
+        first = self.conv(source, quantise=False)
+        both, (channels, height, width) = self.ops.pop(), self.shapes[first]
+        assert isinstance(both, ops.Convolution)
+        cut = int(self.rng.integers(1, channels)) if channels > 1 else 0
+        cut = cut // LANES * LANES or cut
+        if both.groups > 1 or cut == 0:
+            self.ops.append(both)
+            made = self.requantise(first)
+            return made, made
+        quantised = []
+        for suffix, part in (("a", slice(cut)), ("b", slice(cut, channels))):
+            name = both.name + suffix
+            self.ops.append(
+                replace(both, name=name, output=name, weights=both.weights[part], bias=both.bias[part])
+            )
+            self.shapes[name] = (len(both.bias[part]), height, width)
+            quantised.append(self.requantise(name, signed=False))
+        return quantised[0], quantised[1]
+
     def _kernel(self, channels: int, height: int, width: int) -> tuple[int, int]:
         most = WEIGHT_WORDS // (DIGITS_MOST * -(-channels // LANES))
         size = int(self.rng.choice([1, 3, 5, 5, 7]))
@@ -109,11 +131,14 @@ class _Drawing:
         self.shapes[name] = (outputs,)
         return self.requantise(name) if quantise else name
 
-    def requantise(self, source: str, *, most: int = 14, alike: bool = False) -> str:
+    def requantise(
+        self, source: str, *, most: int = 14, alike: bool = False, signed: bool | None = None
+    ) -> str:
         """With `alike`, one bias and shift for all channels."""
         rng, shape = self.rng, self.shapes[source]
         name = self._name("quant")
-        signed, count = bool(rng.integers(2)), 1 if alike else shape[0]
+        signed = bool(rng.integers(2)) if signed is None else signed
+        count = 1 if alike else shape[0]
         reach = 100 if alike else 1000
         bias, shift = rng.integers(-reach, reach, count), rng.integers(0, most, count)
         self.ops.append(
@@ -223,8 +248,8 @@ def random_network(rng: Choices) -> Program:
     draw = _Drawing(rng, shape=_map_shape(rng, channels=20, side=14))
     at = draw.conv("image")
     outputs = []
-    for _ in range(int(rng.integers(1, 4))):
-        kind = rng.choice(["conv", "depthwise", "pool", "add", "cat", "up"])
+    for _ in range(int(rng.integers(1, 5))):
+        kind = rng.choice(["conv", "depthwise", "pool", "add", "cat", "twins", "up"])
         channels, height, width = draw.shapes[at]
         if kind == "pool":
             at = draw.pool(at)
@@ -236,6 +261,10 @@ def random_network(rng: Choices) -> Program:
             at = _conv_or_depthwise(draw, draw.concat(draw.same_size(at, rng.choice([None, 8])), at))
         elif kind == "depthwise":
             at = draw.depthwise(at)
+        elif kind == "twins":
+            first, second = draw.twins(at)
+            outputs += [second] if rng.random() < 0.3 else []
+            at = _conv_or_depthwise(draw, draw.concat(first, second) if first != second else first)
         else:
             at = draw.conv(at)
         if rng.random() < 0.2:
