@@ -5,47 +5,48 @@ from __future__ import annotations
 from pathlib import Path
 
 from hw.tile.compile import Compiled
+from hw.tile.preset import Preset
+from hw.tile.schedule import LayerCost
 
 __all__ = ["roofline", "table"]
 
 COLUMNS = (
-    "layer", "dataflow", "strips", "columns", "rows", "MMAC", "cycles", "lane use", "read KiB", "write KiB",
-    "traffic", "instructions",
+    "layer", "dataflow", "turn", "strips", "columns", "rows", "MMAC", "cycles", "lane use", "read KiB",
+    "write KiB", "on chip KiB", "traffic", "instructions",
 )  # fmt: skip
 
 
 def table(compiled: Compiled) -> list[list[str]]:
-    """A row a layer in the order of `COLUMNS`, then the sum."""
-    rows, lanes = [], compiled.preset.lanes
+    """A row a layer in the order of `COLUMNS`, then the sum. Layers of one turn make their rows in turns."""
+    rows = []
     for cost in compiled.costs:
-        moved = cost.read_bytes + cost.write_bytes
+        tiling = cost.tiling
+        cut = (str(tiling.strips), str(tiling.columns * compiled.preset.pixels), str(tiling.rows))
         rows.append(
-            [
-                cost.name,
-                "weights resident" if cost.tiling.resident else "features resident",
-                str(cost.tiling.strips),
-                str(cost.tiling.columns * compiled.preset.pixels),
-                str(cost.tiling.rows),
-                f"{cost.macs / 1e6:.2f}",
-                f"{cost.cycles:,}",
-                f"{cost.macs / lanes / max(cost.cycles, 1):.1%}",
-                f"{cost.read_bytes / 1024:,.1f}",
-                f"{cost.write_bytes / 1024:,.1f}",
-                f"{moved / cost.compulsory_bytes:.3f}",
-                str(cost.instructions),
-            ]
+            [cost.name, _dataflow(cost), str(cost.turn + 1), *cut, *_figures([cost], compiled.preset)]
         )
-    macs, cycles = sum(c.macs for c in compiled.costs), sum(c.cycles for c in compiled.costs)
-    read, write = sum(c.read_bytes for c in compiled.costs), sum(c.write_bytes for c in compiled.costs)
-    least = sum(c.compulsory_bytes for c in compiled.costs)
-    rows.append(
-        [
-            "all", "", "", "", "", f"{macs / 1e6:.2f}", f"{cycles:,}", f"{macs / lanes / max(cycles, 1):.1%}",
-            f"{read / 1024:,.1f}", f"{write / 1024:,.1f}", f"{(read + write) / least:.3f}",
-            str(sum(c.instructions for c in compiled.costs)),
-        ]
-    )  # fmt: skip
-    return rows
+    return [*rows, ["all", *[""] * 5, *_figures(compiled.costs, compiled.preset)]]
+
+
+def _dataflow(cost: LayerCost) -> str:
+    """What stays for the layer, and what is made besides."""
+    stays = "weights resident" if cost.tiling.resident else "features resident"
+    return stays + ", windows" * cost.windowed + ", adds" * cost.adds
+
+
+def _figures(costs: list[LayerCost], preset: Preset) -> list[str]:
+    macs, cycles = sum(cost.macs for cost in costs), sum(cost.cycles for cost in costs)
+    read, write = sum(cost.read_bytes for cost in costs), sum(cost.write_bytes for cost in costs)
+    kept = sum(cost.kept_bytes for cost in costs)
+    least = sum(cost.compulsory_bytes for cost in costs)
+    return [
+        f"{macs / 1e6:.2f}",
+        f"{cycles:,}",
+        f"{macs / preset.lanes / max(cycles, 1):.1%}",
+        *(f"{moved / 1024:,.1f}" for moved in (read, write, kept)),
+        f"{(read + write) / least:.3f}",
+        str(sum(cost.instructions for cost in costs)),
+    ]
 
 
 def roofline(compiled: Compiled, path: Path) -> None:
