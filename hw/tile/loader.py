@@ -24,6 +24,9 @@ class Loader(wiring.Component):
     the kernel needs of both. `complete` counts loads that are written.
     """
 
+    #: Loads that were requested and wait to be written.
+    ASKED = 8
+
     def __init__(self, preset: Preset):
         self.preset = preset
         word = 8 * preset.channels
@@ -52,7 +55,7 @@ class Loader(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.asked = asked = Fifo(shape=BITS, depth=8)
+        m.submodules.asked = asked = Fifo(shape=BITS, depth=self.ASKED)
         asking = self._ask(m, asked)
         writing = self._write(m, asked)
         m.d.comb += self.idle.eq(~asking & ~writing & (asked.level == 0) & ~self.i.valid)

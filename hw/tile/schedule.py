@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from hw.arith.shift_lane import codes
-from hw.tile.datapath import Datapath
-from hw.tile.depthwise import plane_of, window_beats, window_codes, window_cycles
-from hw.tile.instruction import BYTES, Instruction, Opcode
+from hw.tile.depthwise import plane_of, window_beats, window_codes
+from hw.tile.instruction import Instruction, Opcode
 from hw.tile.lower import Layer, Lowered, Plane
 from hw.tile.preset import Preset
+from hw.tile.timing import layer_cycles
 from models.program.digits import DIGIT_BITS
 from models.program.ops import ProgramError
 
@@ -70,9 +70,6 @@ class _Load:
     end: int  #: on the tape
     wait_store: int
     layer: int
-    cycles: int  #: of the loader
-    beats: int  #: of the read port
-    computes_before: int = 0  #: in the stream of instructions
 
 
 @dataclass
@@ -81,7 +78,6 @@ class _Compute:
     store: dict[str, int]
     loads: int
     layer: int
-    cycles: int
     closes: bool = False
 
 
@@ -319,9 +315,7 @@ class _Scheduler:
         beats = chunk.words * self.preset.weight_beats
         self.costs[index].read_bytes += len(chunk.data)
         values = {"addr": addresses[group], "beats": beats, "base": start % self.preset.weight_words}
-        self.loads.append(
-            _Load(Opcode.LOAD_WEIGHTS, values, self.words, self.words.head, 0, index, beats + 2, beats)
-        )
+        self.loads.append(_Load(Opcode.LOAD_WEIGHTS, values, self.words, self.words.head, 0, index))
         resident[group] = self.words.pieces[-1]
 
     def _load_row(
@@ -375,8 +369,6 @@ class _Scheduler:
                     at + count * window,
                     wait,
                     index,
-                    2 + count * (max(left, 1) + columns + max(total - left - columns, 1)),
-                    words * count,
                 )
             )
             self.costs[index].read_bytes += words * count * lanes
@@ -404,13 +396,9 @@ class _Scheduler:
         (height, width), (down, right) = layer.kernel, layer.stride
         first, blocks, step = chunk.planes
         length = digits * blocks * height * width
-        cycles, opens = rows * tiling.columns * max(length, preset.pixels), 0
         if layer.windowed:
             length = window_beats(digits, layer.kernel, preset)
             blocks = length // digits  # of taps
-            row_first, others = window_cycles(digits, layer.kernel, layer.stride, preset)
-            cycles = length + rows * (row_first + (tiling.columns - 1) * others)
-            opens += row_first
         plane = layer.first_plane + group
         address = out.offset + ((plane * out.height + y) * out.width + first_column) * preset.channels
         values = {
@@ -443,16 +431,13 @@ class _Scheduler:
         cost = self.costs[index]
         cost.beats += rows * tiling.columns * length
         cost.write_bytes += rows * valid * preset.channels
-        # The next biases wait until the first sum has taken these.
-        cycles = max(cycles, opens + length + Datapath.drain_cycles(preset))
-        self.computes.append(_Compute(values, store, len(self.loads), index, 1 + cycles))
+        self.computes.append(_Compute(values, store, len(self.loads), index))
 
     def _merge(self) -> list[Instruction]:
         """All in one stream; a load as early as what it waits for and the lookahead allow."""
         code: list[Instruction] = []
         issued = stores = 0
         waits: list[int] = []
-        stores_after: list[int] = []
 
         def emit(opcode: Opcode, layer: int, values: dict[str, Any]) -> None:
             code.append(Instruction(opcode, values))
@@ -469,7 +454,6 @@ class _Scheduler:
                 if load.opcode is Opcode.LOAD_FEATURES:
                     values["wait_store"] = load.wait_store
                 emit(load.opcode, load.layer, values)
-                load.computes_before = number
                 issued += 1
             if issued < compute.loads:
                 raise AssertionError(
@@ -478,52 +462,12 @@ class _Scheduler:
             emit(Opcode.COMPUTE, compute.layer, compute.values | {"wait_load": compute.loads})
             emit(Opcode.STORE, compute.layer, compute.store)
             stores += compute.store["last_row"] + 1
-            stores_after.append(stores)
             if compute.closes:
                 emit(Opcode.LAYER, compute.layer, {"index": compute.layer & 0xFF})
         code.append(Instruction(Opcode.END, {}))
-        self._predict(waits, stores_after)
+        for cost, cycles in zip(self.costs, layer_cycles(code, self.preset), strict=True):
+            cost.cycles = cycles
         return code
-
-    def _predict(self, waits: list[int], stores_after: list[int], *, latency: int = 40) -> None:
-        """Cycles of each layer: three units in turn, each as slow as the beats it moves.
-
-        The loader and the instructions share the read port, and a load comes no sooner than the queue of the
-        computes before it has room.
-        """
-        start_up, pipe = latency + 30, 14
-        load_ends, compute_ends, store_ends = [0], [0], [0]
-        issued, t_load, t_port, t_compute, t_store, closed = 0, start_up, start_up, 0, 0, 0
-        fetch = BYTES // self.preset.channels
-        store_count = [0, *stores_after]
-
-        def stored(count: int) -> int:
-            index = int(np.searchsorted(store_count, count))
-            return store_ends[index]
-
-        for compute in self.computes:
-            while issued < compute.loads:
-                load = self.loads[issued]
-                queued = max(load.computes_before - 1 - self.preset.queue, 0)
-                begun = max(waits[issued], min(queued, len(compute_ends) - 1))
-                ready = max(compute_ends[begun], stored(load.wait_store)) + latency + 12
-                ready = ready if ready > latency + 12 else 0
-                t_port = max(t_port, ready) + load.beats + fetch
-                t_load = max(max(t_load, ready) + load.cycles, t_port)
-                load_ends.append(t_load)
-                issued += 1
-            t_port += 2 * fetch  # the compute and its store
-            t_compute = max(t_compute, load_ends[compute.loads]) + compute.cycles
-            compute_ends.append(t_compute)
-            rows = compute.store["last_row"] + 1
-            t_store = max(
-                t_store + rows * compute.store["words"], t_compute + pipe + compute.store["words"] + latency
-            )
-            store_ends.append(t_store)
-            if compute.closes:
-                t_compute += 1
-                self.costs[compute.layer].cycles = t_compute - closed
-                closed = t_compute
 
 
 class _TooLarge(ProgramError):
