@@ -118,6 +118,7 @@ def _costs(console: Console, run: DetectorRun, folder: Path) -> dict[str, float]
         f"tile.detector_{preset}_dense_lane_use": run.lane_use("dense"),
         f"tile.detector_{preset}_depthwise_lane_use": run.lane_use("depthwise"),
         f"tile.detector_{preset}_depthwise_lanes_working": run.lanes_working("depthwise"),
+        f"tile.detector_{preset}_model_error_max": run.model_error_max,
     }
     if preset == MAIN_PRESET:
         figures["tile.detector_lane_use"] = run.lane_use()

@@ -9,6 +9,7 @@ from hw.bus.transfer import Transfer
 from hw.bus.writer import Writer
 from hw.overlay.base import Overlay, OverlayShell
 from hw.overlay.description import MEMORY_ADDR_BITS
+from hw.tile import fetch
 from hw.tile.engine import Engine
 from hw.tile.preset import Preset
 from hw.tile.preset import preset as named_preset
@@ -48,7 +49,9 @@ class TileOverlay(Overlay):
     def build(self, m: Module, shell: OverlayShell) -> None:
         bus_bits = self.preset.bus_bits
         m.submodules.engine = engine = Engine(self.preset, technology=self._technology)
-        m.submodules.code = code = Reader(data_bits=bus_bits, outstanding=4, burst_beats=8)
+        m.submodules.code = code = Reader(
+            data_bits=bus_bits, outstanding=fetch.OUTSTANDING, burst_beats=fetch.BURST_BEATS
+        )
         m.submodules.reader = reader = Reader(data_bits=bus_bits, outstanding=self._outstanding)
         m.submodules.writer = writer = Writer(data_bits=bus_bits, outstanding=self._outstanding)
         m.submodules.share = share = ReadShare(n=2, data_bits=bus_bits)

@@ -7,8 +7,11 @@ from amaranth.lib.wiring import In, Out
 from hw.stream import ByteBeat, Fifo
 from hw.tile.instruction import BITS, Opcode
 
-__all__ = ["Fetch"]
+__all__ = ["BURST_BEATS", "OUTSTANDING", "UNITS", "Fetch"]
 
+#: How instructions are read: in short bursts, for loads wait behind them.
+BURST_BEATS = 8
+OUTSTANDING = 4
 #: Opcodes of each unit's queue: loader, sequencer, storer.
 UNITS = (
     (Opcode.LOAD_FEATURES, Opcode.LOAD_WEIGHTS),

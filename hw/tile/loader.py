@@ -28,6 +28,9 @@ class Loader(wiring.Component):
     `residual_freed` says to be free again, and `residual_ready` pulses when it is there.
     """
 
+    #: Loads that were requested and wait to be written.
+    ASKED = 8
+
     def __init__(self, preset: Preset):
         self.preset = preset
         word = 8 * preset.channels
@@ -63,7 +66,7 @@ class Loader(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.asked = asked = Fifo(shape=BITS, depth=8)
+        m.submodules.asked = asked = Fifo(shape=BITS, depth=self.ASKED)
         asking = self._ask(m, asked)
         writing = self._write(m, asked)
         m.d.comb += self.idle.eq(~asking & ~writing & (asked.level == 0) & ~self.i.valid)

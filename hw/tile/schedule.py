@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from hw.tile.datapath import Datapath
-from hw.tile.depthwise import window_beats, window_cycles
-from hw.tile.instruction import BYTES, Instruction, Opcode
+from hw.tile.depthwise import window_beats
+from hw.tile.instruction import Instruction, Opcode
 from hw.tile.keeping import AHEAD_ROWS, Turn
 from hw.tile.layers import Plane
 from hw.tile.parts import part_words, wrapped_address
 from hw.tile.preset import Preset
 from hw.tile.residual import OFFSET_BITS
 from hw.tile.tiling import Cut, Tiling
+from hw.tile.timing import layer_cycles
 
 __all__ = ["LayerCost", "Schedule", "schedule"]
 
@@ -64,10 +64,7 @@ class _Load:
     opcode: Opcode
     values: dict[str, int]
     layer: int
-    cycles: int  #: of the loader
-    beats: int  #: of the read port
     sums_before: int = 0  #: STOREs that add, which must have been issued
-    computes_before: int = 0  #: in the stream of instructions
 
 
 @dataclass
@@ -76,7 +73,6 @@ class _Compute:
     store: dict[str, int]
     loads: int
     layer: int
-    cycles: int
     closes: bool = False  #: the next one is of another layer
 
 
@@ -252,7 +248,7 @@ class _Scheduler:
         beats = chunk.words * self.preset.weight_beats
         self.costs[at.index].read_bytes += len(chunk.data)
         values = {"addr": at.addresses[group], "wait_compute": wait, "beats": beats, "base": start}
-        self.loads.append(_Load(Opcode.LOAD_WEIGHTS, values, at.index, beats + 2, beats))
+        self.loads.append(_Load(Opcode.LOAD_WEIGHTS, values, at.index))
         at.weights[group] = (start, chunk.words)
 
     def _load_row(self, at: _Layer, row: int, first_column: int, valid: int) -> int:
@@ -283,8 +279,7 @@ class _Scheduler:
                 "residual": 0,
                 "share": at.share,
             }
-            cycles = 2 + count * (max(left, 1) + columns + max(total - left - columns, 1))
-            self._append_load(at.index, values | read, cycles)
+            self._append_load(at.index, values | read)
         return start
 
     def _load_residual(self, at: _Layer, group: int, row: int, first_column: int, valid: int) -> None:
@@ -294,7 +289,7 @@ class _Scheduler:
             ("wait_compute", "last_plane", "left", "right", "base", "plane_step", "lane_step", "window"), 0
         )
         values = nothing | {"fill": 0, "residual": 1, "share": 0}
-        self._append_load(at.index, values | self._reading(plane, row, first_column, valid), 4 + valid)
+        self._append_load(at.index, values | self._reading(plane, row, first_column, valid))
         self.loads[-1].sums_before = self.sums - self.preset.row_slots + 1
         self.sums += 1
 
@@ -313,15 +308,14 @@ class _Scheduler:
             "kept": int(buffer.kept_rows > 0),
         }
 
-    def _append_load(self, layer: int, values: dict[str, int], cycles: int) -> None:
-        words = values["words"] * (values["last_plane"] + 1)
-        cost, moved = self.costs[layer], words * self.preset.channels
+    def _append_load(self, layer: int, values: dict[str, int]) -> None:
+        cost = self.costs[layer]
+        moved = values["words"] * (values["last_plane"] + 1) * self.preset.channels
         if values["kept"]:
             cost.kept_bytes += moved
         else:
             cost.read_bytes += moved
-        beats = 0 if values["kept"] else words
-        self.loads.append(_Load(Opcode.LOAD_FEATURES, values, layer, cycles, beats))
+        self.loads.append(_Load(Opcode.LOAD_FEATURES, values, layer))
 
     def _compute(self, at: _Layer, group: int, start: int, rows: int) -> None:
         preset, layer, tiling = self.preset, at.cut.layer, at.cut.tiling
@@ -330,13 +324,9 @@ class _Scheduler:
         (height, width), (down, right) = layer.kernel, layer.stride
         first, blocks, step = at.cut.chunks[group].planes
         length = digits * blocks * height * width
-        cycles, opens = rows * tiling.columns * max(length, preset.pixels), 0
         if layer.windowed:
             length = window_beats(digits, layer.kernel, preset)
             blocks = length // digits  # of taps
-            row_first, others = window_cycles(digits, layer.kernel, layer.stride, preset)
-            cycles = length + rows * (row_first + (tiling.columns - 1) * others)
-            opens += row_first
         base = wrapped_address(
             start + first * at.cut.window, start, share=at.share, depth=preset.feature_words
         )
@@ -362,9 +352,7 @@ class _Scheduler:
             "share": at.share,
         }
         self.costs[at.index].beats += rows * tiling.columns * length
-        # The next biases wait until the first sum has taken these.
-        cycles = max(cycles, opens + length + Datapath.drain_cycles(preset))
-        self.computes.append(_Compute(values, {}, len(self.loads), at.index, 1 + cycles))
+        self.computes.append(_Compute(values, {}, len(self.loads), at.index))
 
     def _store(self, at: _Layer, group: int, y: int, rows: int, first_column: int, valid: int) -> None:
         layer, lanes = at.cut.layer, self.preset.channels
@@ -400,7 +388,6 @@ class _Scheduler:
         code: list[Instruction] = []
         issued, sums = 0, 0
         stores = {0: 0, 1: 0}  # in memory, and kept
-        stores_after: list[int] = []
         begun: set[int] = set()
 
         def emit(opcode: Opcode, layer: int, values: dict[str, Any]) -> None:
@@ -419,7 +406,6 @@ class _Scheduler:
                 ):
                     break
                 emit(load.opcode, load.layer, values)
-                load.computes_before = computes
                 issued += 1
 
         for number, compute in enumerate(self.computes):
@@ -432,59 +418,16 @@ class _Scheduler:
             emit(Opcode.STORE, compute.layer, compute.store)
             stores[compute.store["kept"]] += compute.store["last_row"] + 1
             sums += (compute.store["last_row"] + 1) * compute.store["adds"]
-            stores_after.append(stores[0])
             if compute.closes:
                 first = compute.layer not in begun
                 begun.add(compute.layer)
                 emit(Opcode.LAYER, compute.layer, {"index": compute.layer & 0xFF, "first": int(first)})
         load_up_to(len(self.loads), len(self.computes))
         code.append(Instruction(Opcode.END, {}))
-        self._predict(stores_after)
+        closing = [compute.layer for compute in self.computes if compute.closes]
+        for layer, cycles in zip(closing, layer_cycles(code, self.preset), strict=True):
+            self.costs[layer].cycles += cycles
         return code
-
-    def _predict(self, stores_after: list[int], *, latency: int = 40) -> None:
-        """Cycles of each layer: three units in turn, each as slow as the beats it moves.
-
-        The loader and the instructions share the read port, and a load comes no sooner than the queue of the
-        computes before it has room.
-        """
-        start_up, pipe = latency + 30, 14
-        load_ends, compute_ends, store_ends = [0], [0], [0]
-        issued, t_load, t_port, t_compute, t_store, closed = 0, start_up, start_up, 0, 0, 0
-        fetch = BYTES // self.preset.channels
-        store_count = [0, *stores_after]
-
-        def stored(count: int) -> int:
-            index = int(np.searchsorted(store_count, count))
-            return store_ends[index]
-
-        for compute in self.computes:
-            while issued < compute.loads:
-                load = self.loads[issued]
-                queued = max(load.computes_before - 1 - self.preset.queue, 0)
-                begun = max(load.values["wait_compute"], min(queued, len(compute_ends) - 1))
-                ready = (
-                    max(compute_ends[begun], stored(load.values.get("wait_store", 0) * (load.beats > 0)))
-                    + latency
-                    + 12
-                )
-                ready = ready if ready > latency + 12 else 0
-                t_port = max(t_port, ready) + load.beats + fetch
-                t_load = max(max(t_load, ready) + load.cycles, t_port)
-                load_ends.append(t_load)
-                issued += 1
-            t_port += 2 * fetch  # the compute and its store
-            t_compute = max(t_compute, load_ends[compute.loads]) + compute.cycles
-            compute_ends.append(t_compute)
-            rows = compute.store["last_row"] + 1
-            t_store = max(
-                t_store + rows * compute.store["words"], t_compute + pipe + compute.store["words"] + latency
-            )
-            store_ends.append(t_store)
-            if compute.closes:
-                t_compute += 1
-                self.costs[compute.layer].cycles += t_compute - closed
-                closed = t_compute
 
 
 def _runs(planes: tuple[Plane, ...]) -> list[tuple[int, int]]:

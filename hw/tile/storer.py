@@ -27,6 +27,10 @@ class Storer(wiring.Component):
 
     SLOT_CYCLES = 2
     READ_CYCLES = SLOT_CYCLES + Residual.LATENCY_CYCLES
+    #: Words that leave at once, and how many of them may be there when another is read: as many are in
+    #: flight as one takes cycles, and another that the queue's level does not show.
+    QUEUE = 16
+    ROOM = QUEUE - READ_CYCLES - 1
 
     def __init__(self, preset: Preset):
         self.preset = preset
@@ -103,10 +107,9 @@ class Storer(wiring.Component):
         preset = self.preset
         slots, residuals = (_Slots(m, name, preset.row_slots) for name in ("slots", "residuals"))
         word, row = Signal(12), Signal(10)
-        m.submodules.out = out = Fifo(shape=preset.bus_bits, depth=16)
+        m.submodules.out = out = Fifo(shape=preset.bus_bits, depth=self.QUEUE)
         read, row_ends = Signal(), Signal()
-        # As many words may be in flight as one takes cycles, and two that the level does not show.
-        room = out.level < out.depth - self.READ_CYCLES - 1
+        room = out.level < self.ROOM
         m.d.comb += [
             read.eq(moving & (slots.ready != 0) & ((residuals.ready != 0) | ~op.adds) & room),
             row_ends.eq(read & (word == op.words - 1)),

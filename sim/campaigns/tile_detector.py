@@ -60,6 +60,11 @@ class DetectorRun:
         """Of a frame, from START to the end of the last layer."""
         return sum(layer.cycles for layer in self.layers)
 
+    @property
+    def model_error_max(self) -> float:
+        """Of the layer whose cycles the compiler foresees worst."""
+        return max(abs(layer.foreseen / layer.cycles - 1) for layer in self.layers)
+
     def frames_per_second(self, clock_mhz: float) -> float:
         return clock_mhz * 1e6 / self.cycles
 

@@ -8,12 +8,16 @@ from host.tile import TileBinary
 from host.tile.binary import BinaryError
 from hw.overlay.tile import TileOverlay
 from hw.tile.compile import compile_program
-from hw.tile.instruction import BYTES, Opcode
+from hw.tile.instruction import BYTES, Opcode, decode
+from hw.tile.preset import preset
+from hw.tile.timing import layer_cycles
 from models.program import run
 from sim.board import Fault, MemoryModel
 from sim.campaigns.tile import TileBench
+from sim.campaigns.tile_programs import random_layer, random_network
 from sim.campaigns.tile_stack import stack
 
+SIM = preset("sim")
 LAYERS = ((3, 1, 10), (1, 1, 20), (3, 2, 9))
 
 
@@ -55,6 +59,40 @@ def test_profile_counts_every_beat_of_the_listing(job):
     rows = bench.engine.profile()
     assert [row["busy"] for row in rows] == [cost.beats for cost in compiled.costs]
     assert sum(row["read_beats"] for row in rows) * 8 == sum(cost.read_bytes for cost in compiled.costs)
+
+
+@pytest.mark.parametrize("latency", [0, 40])
+@pytest.mark.parametrize(("draw", "seeds"), [(random_network, range(7000, 7012)), (random_layer, range(12))])
+def test_every_layer_takes_the_cycles_foreseen(bench, latency, draw, seeds):
+    bench.board.memory = MemoryModel(latency=latency)
+    for seed in seeds:
+        compiled = compile_program(draw(np.random.default_rng(seed)), "sim")
+        _assert_as_foreseen(bench, compiled, latency)
+
+
+def test_every_layer_takes_the_cycles_foreseen_though_queues_are_full(bench):
+    bench.board.memory = MemoryModel(latency=40)
+    compiled = compile_program(random_network(np.random.default_rng(7149)), "sim")
+    _assert_as_foreseen(bench, compiled, 40)
+    code = _decoded(compiled.code)
+    full, endless = (layer_cycles(code, engine) for engine in (SIM, SIM.replace(queue=100_000)))
+    assert full != endless, "no full queue costs a cycle: take another network"
+
+
+def _assert_as_foreseen(bench, compiled, latency):
+    """With any map, for nothing that takes time depends on what is in it."""
+    bench.load(compiled)
+    bench.engine.start()
+    bench.engine.finish()
+    code, foreseen = _decoded(compiled.code), [0] * len(compiled.costs)
+    ends = [each.values["index"] for each in code if each.opcode is Opcode.LAYER]
+    for layer, cycles in zip(ends, layer_cycles(code, compiled.preset, latency=latency), strict=True):
+        foreseen[layer] += cycles
+    assert foreseen == [row["cycles"] for row in bench.engine.profile()]
+
+
+def _decoded(code):
+    return [decode(code[at : at + BYTES]) for at in range(0, len(code), BYTES)]
 
 
 def test_two_frames_are_held(job):

@@ -52,6 +52,8 @@ def pictures():
 def test_every_layer_is_accounted_for(pictures):
     run = run_detector(network(), "sim", pictures)
     assert (run.pictures, run.elements, run.mismatches) == (2, 2 * 7 * 8 * 8, 0)
+    assert [layer.foreseen for layer in run.layers] == [layer.cycles for layer in run.layers]
+    assert run.model_error_max == 0
     kinds = {layer.name: layer.kind for layer in run.layers}
     names = ("stem", "depth", "join", "pool")
     assert [kinds[name] for name in names] == ["dense", "depthwise", "add", "pool"]

@@ -1,0 +1,174 @@
+"""Cycles counted by hand from the docstrings and states of the gateware; `test_tile` compares with the RTL.
+
+All on preset `sim`, whose instructions take four beats and which has two pixel lanes, at a latency of 40.
+START is in cycle 0. The first instruction is requested in 1, planned in 5, asked for in 7; its beats are on
+the bus from 48 and at the fetch from 55 on, it is queued in 59 and seen in 62, each further one 4 later.
+"""
+
+import pytest
+
+from hw.bus.transfer import plan_bursts
+from hw.tile.instruction import FIELDS, Instruction, Opcode
+from hw.tile.preset import preset
+from hw.tile.timing import layer_cycles
+from hw.tile.timing.bus import ReadPort, burst_beats
+from hw.tile.timing.clock import Clock, Stream
+
+SIM = preset("sim")
+
+
+def made(opcode, **values):
+    return Instruction(opcode, dict.fromkeys((name for name, _, _ in FIELDS[opcode]), 0) | values)
+
+
+def cycles(*code, engine=SIM, **options):
+    return layer_cycles([*code, made(Opcode.END)], engine, **options)
+
+
+LAYER = made(Opcode.LAYER)
+#: One sum of one beat.
+ONE = made(Opcode.COMPUTE)
+
+
+@pytest.mark.parametrize(
+    ("name", "latency", "expected"), [("sim", 40, 61), ("sim", 7, 28), ("z7020", 40, 59)]
+)
+def test_an_instruction_comes_after_the_latency_and_its_beats(name, latency, expected):
+    assert cycles(LAYER, engine=preset(name), latency=latency) == [expected]
+
+
+def test_instructions_of_two_layers_come_four_beats_apart():
+    assert cycles(LAYER, LAYER, LAYER) == [61, 4, 4]
+
+
+@pytest.mark.parametrize(
+    ("fields", "beats"),
+    [
+        # Taken in 63, and from 64 on a beat a cycle until the layer ends: 4 columns of 3 beats.
+        ({"last_column": 3, "last_tap_x": 2}, 12),
+        # Sums of one beat come every two cycles, for two pixel lanes leave one by one.
+        ({"last_column": 3}, 1 + 3 * 2),
+        ({"last_column": 3, "last_row": 1}, 1 + 7 * 2),
+        # A window of nine words, and then for each column three new ones or two beats, the last one's two.
+        (
+            {"windowed": 1, "last_tap_x": 2, "last_tap_y": 2, "column_step": 1, "last_column": 3}
+            | {"last_block": 1},
+            9 + 3 * 3 + 2,
+        ),
+        # Two rows: nine words for the first window of the second, too, two of them during the sum before.
+        (
+            {"windowed": 1, "last_tap_x": 2, "last_tap_y": 2, "column_step": 1, "last_column": 3}
+            | {"last_block": 1, "last_row": 1},
+            9 + 3 * 3 + 9 + 3 * 3 + 2,
+        ),
+    ],
+)
+def test_beats_of_a_compute(fields, beats):
+    assert cycles(made(Opcode.COMPUTE, **fields), LAYER) == [63 + beats]
+
+
+def test_biases_wait_until_the_first_results_of_the_compute_before_are_drained():
+    # Its only beat is in 64; nine cycles later the next is taken, its beat follows, and the layer ends.
+    assert cycles(ONE, ONE, LAYER) == [64 + 1 + 9 + 1]
+
+
+def test_weights_are_written_a_beat_a_cycle():
+    # Taken in 63, requested in 65, planned in 69, asked for in 71, on the bus from 112, written 119 to 134.
+    load = made(Opcode.LOAD_WEIGHTS, beats=16)
+    assert cycles(load, made(Opcode.COMPUTE, wait_load=1), LAYER) == [134 + 3]
+
+
+@pytest.mark.parametrize(
+    ("fields", "written"),
+    [
+        ({"words": 6, "columns": 6}, 119 + 6),
+        ({"words": 3, "columns": 6, "twice": 1}, 119 + 6),
+        ({"words": 3, "columns": 5, "twice": 1, "skip": 1}, 119 + 5),
+        ({"words": 6, "columns": 6, "left": 2, "right": 3}, 119 + 6 + 2),
+        # The second plane is there, but a cycle for fill behind the first and one before it pass.
+        ({"words": 6, "columns": 6, "last_plane": 1, "stride": 128}, 119 + 6 + 2 + 6),
+        # None at all: taken in 66, begun in 67, two columns of fill until 69, and the cycle for those behind.
+        ({"left": 2}, 70),
+    ],
+)
+def test_columns_of_a_row(fields, written):
+    """`written`: the cycle in which the last column of fill on the right is, or would be."""
+    load = made(Opcode.LOAD_FEATURES, **fields)
+    assert cycles(load, made(Opcode.COMPUTE, wait_load=1), LAYER) == [written + 3]
+
+
+def test_a_load_waits_until_the_row_is_in_memory():
+    # The beat is in 64, the row in its slot in 81, its word at the write engine in 87, its address given in
+    # 91; it is written in 92, answered in 133, counted in 135. The load is taken in 136, as another in 63.
+    load = made(Opcode.LOAD_FEATURES, wait_store=1, words=1, columns=1)
+    code = (ONE, made(Opcode.STORE, words=1), load, made(Opcode.COMPUTE, wait_load=1), LAYER)
+    assert cycles(*code) == [119 + 1 + 3 + (136 - 63)]
+
+
+def test_a_fifth_row_waits_for_a_slot():
+    rows = made(Opcode.COMPUTE, last_row=4)
+    # The first row is read in 81; so the beat of the fifth, else in 72, is in 82.
+    assert cycles(rows, made(Opcode.STORE, words=1, last_row=4), LAYER) == [82]
+
+
+@pytest.mark.parametrize(
+    ("depth", "expected"),
+    [
+        # The load is queued in 71, three instructions after one whose first beat is written in 119.
+        (128, 119 + (71 - 59) + 399 + 3),
+        # The second compute is taken in 264; only then the third has room, and the load comes in 269. LAYER
+        # is queued when the last compute was taken, two cycles after the last beat, and seen three later.
+        (1, 119 + (269 - 59) + 399 + 2 + 1 + 3 - 1),
+    ],
+)
+def test_a_full_queue_holds_up_all_instructions(depth, expected):
+    slow = made(Opcode.COMPUTE, last_tap_x=49, last_column=3)  # 200 beats
+    load, last = made(Opcode.LOAD_WEIGHTS, beats=400), made(Opcode.COMPUTE, wait_load=1)
+    code = (slow, slow, ONE, load, last, LAYER)
+    assert cycles(*code, engine=SIM.replace(queue=depth)) == [expected]
+
+
+def test_a_wait_that_nothing_ends_is_refused():
+    with pytest.raises(ValueError, match="layer 1 of 2 never ends: an instruction waits for one behind it"):
+        cycles(LAYER, made(Opcode.COMPUTE, wait_load=1), LAYER)
+
+
+@pytest.mark.parametrize("word", [0, 5, 15, 16])
+@pytest.mark.parametrize("words", [1, 11, 16, 40])
+def test_bursts_are_those_of_the_planner(word, words):
+    plan = plan_bursts(8 * word, 8 * words, data_bits=64)
+    assert list(burst_beats(word, words)) == [burst.beats for burst in plan]
+
+
+def test_bursts_share_the_port():
+    port = ReadPort(40)
+    assert [port.read(*burst) for burst in [(10, 16), (10, 8), (100, 8)]] == [51, 67, 141]
+
+
+def test_processes_of_the_same_cycle_take_turns():
+    served, clock = [], Clock()
+
+    def asks(name, *wanted):
+        for cycle in wanted:
+            yield cycle
+            served.append((cycle, name))
+
+    clock.run([asks("a", 3, 3, 9), asks("b", 3, 3, 4), asks("c", 9)])
+    assert served == [(3, "a"), (3, "b"), (3, "a"), (3, "b"), (4, "b"), (9, "c"), (9, "a")]
+
+
+def test_a_process_goes_on_when_it_is_told():
+    clock, heard = Clock(), []
+    numbers = Stream(clock)
+
+    def listens():
+        second = yield from numbers.item(1)
+        heard.append(second)
+
+    def tells():
+        numbers.put(5)
+        yield 10
+        numbers.put(6)
+
+    clock.run([listens(), tells()])
+    assert heard == [6]
