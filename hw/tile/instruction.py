@@ -52,6 +52,7 @@ FIELDS: dict[Opcode, tuple[tuple[str, int, str], ...]] = {
         ("fill", 8, "byte that stands for zero"),
         ("twice", 1, "every word fills two columns"),
         ("skip", 1, "the first word fills one column only"),
+        ("fold", 2, "0: a word is a pixel; else several, of the bytes that the preset's `fold_bytes` names"),
     ),
     Opcode.LOAD_WEIGHTS: (
         ("addr", 32, "bytes from the arena to the first word"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hw.tile.compile import Compiled
+from hw.tile.schedule import LayerCost
 
 __all__ = ["roofline", "table"]
 
@@ -22,7 +23,7 @@ def table(compiled: Compiled) -> list[list[str]]:
         rows.append(
             [
                 cost.name,
-                "weights resident" if cost.tiling.resident else "features resident",
+                _dataflow(cost),
                 str(cost.tiling.strips),
                 str(cost.tiling.columns * compiled.preset.pixels),
                 str(cost.tiling.rows),
@@ -46,6 +47,12 @@ def table(compiled: Compiled) -> list[list[str]]:
         ]
     )  # fmt: skip
     return rows
+
+
+def _dataflow(cost: LayerCost) -> str:
+    """What stays, and what words hold where they are not a pixel each."""
+    stays = "weights resident" if cost.tiling.resident else "features resident"
+    return stays + (f", {cost.folded} pixels a word" if cost.folded > 1 else ", windows" * cost.windowed)
 
 
 def roofline(compiled: Compiled, path: Path) -> None:

@@ -16,6 +16,7 @@ from hw.arith.requantise import SHIFT_MAX
 from hw.arith.shift_lane import excess
 from hw.tile.depthwise import is_windowed
 from hw.tile.factors import without_factors
+from hw.tile.folding import Fold, folding_of
 from hw.tile.preset import Preset
 from models.program import Program, ops
 from models.program.digits import split_digits, weight_of
@@ -86,6 +87,7 @@ class Layer:
     kernel: tuple[int, int]
     stride: tuple[int, int]
     padding: tuple[int, int, int, int]
+    fold: Fold  #: of the words that the feature banks hold
     #: (digits, out channels, lanes of the source, kernel height, width); None: maximum
     digits: np.ndarray | None
     bias: np.ndarray  #: a channel of the output, zero points and the array's excess made up for
@@ -323,9 +325,12 @@ class _Lowering:
     def _append(self, op: Op, view: View, out: View, *, first_plane: int = 0, **fields) -> None:
         name = op.name + (f" byte {first_plane // len(out.planes)}" if fields.get("raw") else "")
         self._touch(view)
-        if fields["digits"] is not None:
+        dense = fields["digits"]
+        if dense is not None:
             fields["bias"] = fields["bias"] - weight_of(excess(fields["digits"], axis=(2, 3, 4)))
             fields["windowed"] = is_windowed(fields["digits"], fields["stride"], self.preset)
+            dense = None if fields["windowed"] else dense
+        fields["fold"] = folding_of(dense, fields["kernel"], len(view.planes), self.preset)
         self.layers.append(
             Layer(
                 op=op, name=name, source=view, output=out.planes[0].buffer, first_plane=first_plane, **fields

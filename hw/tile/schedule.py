@@ -15,6 +15,7 @@ import numpy as np
 from hw.arith.shift_lane import codes
 from hw.tile.datapath import Datapath
 from hw.tile.depthwise import plane_of, window_beats, window_codes, window_cycles
+from hw.tile.folding import folded
 from hw.tile.instruction import BYTES, Instruction, Opcode
 from hw.tile.lower import Layer, Lowered, Plane
 from hw.tile.preset import Preset
@@ -31,7 +32,7 @@ LOOKAHEAD = 100
 class Chunk:
     """Weights and biases of one group of output channels."""
 
-    planes: tuple[int, int, int]  #: first plane of the source, count, step
+    planes: tuple[int, int, int]  #: first plane of the source, or word of a folded row, count, step
     words: int
     data: bytes
 
@@ -60,6 +61,7 @@ class LayerCost:
     instructions: int = 0
     cycles: int = 0
     windowed: bool = False
+    folded: int = 1  #: pixels side by side in a word
 
 
 @dataclass
@@ -118,7 +120,7 @@ class Schedule:
 
 def weight_chunks(layer: Layer, preset: Preset) -> list[Chunk]:
     """Biases, shifts and weights in the order in which the sequencer reads them."""
-    lanes, planes = preset.channels, len(layer.source.planes)
+    lanes = preset.channels
     chunks = []
     for start in range(0, len(layer.bias), lanes):
         stop = min(start + lanes, len(layer.bias))
@@ -141,8 +143,10 @@ def weight_chunks(layer: Layer, preset: Preset) -> list[Chunk]:
             packed = _packed(beats.reshape(len(beats), -1), word_bits)
             chunks.append(Chunk((plane, 1, 0), 1 + len(beats), head + packed))
             continue
+        if layer.fold.code:
+            digits = folded(digits, layer.fold, lanes)
         count, _, _, height, width = digits.shape
-        blocks = digits.reshape(count, stop - start, planes, lanes, height, width)
+        blocks = digits.reshape(count, stop - start, -1, lanes, height, width)
         used = np.flatnonzero(blocks.any(axis=(0, 1, 3, 4, 5)))
         span = _progression(used)
         chosen = blocks[:, :, span[0] : span[0] + span[1] * max(span[2], 1) : max(span[2], 1)]
@@ -187,11 +191,11 @@ def tiling_of(layer: Layer, preset: Preset, chunks: list[Chunk]) -> Tiling | str
         columns = -(-out.width // (preset.pixels * strips))
         if strips > 1 and columns == -(-out.width // (preset.pixels * (strips - 1))):
             continue
-        row = planes * ((columns - 1) * right + width)
+        row = planes * ((columns - 1) * right + layer.fold.span)
         least_row = row
         if columns * preset.pixels > preset.row_words or row >= 1 << 16:
             continue
-        if (columns * preset.pixels - 1) * right + width >= 1 << 12:
+        if (columns * preset.pixels - 1) * right + layer.fold.reach >= 1 << 12:
             continue
         room = preset.feature_words // row
         used = -(-out.width // (columns * preset.pixels))
@@ -246,7 +250,7 @@ class _Scheduler:
         tiling = tiling_of(layer, preset, chunks)
         if isinstance(tiling, str):
             raise _TooLarge(layer, preset, tiling)
-        cost = LayerCost(layer.name, layer.macs, tiling, windowed=layer.windowed)
+        cost = LayerCost(layer.name, layer.macs, tiling, windowed=layer.windowed, folded=layer.fold.pixels)
         self.costs.append(cost)
         addresses = []
         for chunk in chunks:
@@ -269,8 +273,8 @@ class _Scheduler:
         self, index: int, layer: Layer, tiling: Tiling, chunks, addresses, resident, strip: int
     ) -> None:
         preset, out, source = self.preset, layer.output, layer.source
-        (height, width), (down, right) = layer.kernel, layer.stride
-        window = (tiling.columns - 1) * right + width
+        height, (down, right) = layer.kernel[0], layer.stride
+        window = (tiling.columns - 1) * right + layer.fold.span
         row_words = window * len(source.planes)
         first_column = strip * tiling.columns * preset.pixels
         valid = min(tiling.columns * preset.pixels, out.width - first_column)
@@ -338,8 +342,10 @@ class _Scheduler:
     ) -> None:
         """One LOAD for each run of planes that lie evenly in memory."""
         lanes = self.preset.channels
-        total = (valid - 1) * layer.stride[1] + layer.kernel[1]
-        begin, end = max(column, 0), min(column + total, layer.source.width)
+        seen = (valid - 1) * layer.stride[1] + layer.kernel[1]
+        # Pixels without weight complete the last word; fill does, and takes nothing from memory.
+        total = seen + layer.fold.reach - layer.kernel[1]
+        begin, end = max(column, 0), min(column + seen, layer.source.width)
         inside = 0 <= row < layer.source.height and end > begin
         columns = end - begin if inside else 0
         left = begin - column if inside else total
@@ -370,6 +376,7 @@ class _Scheduler:
                         "fill": plane.zero if layer.fill is None else layer.fill,
                         "twice": int(twice),
                         "skip": skip if inside else 0,
+                        "fold": layer.fold.code,
                     },
                     self.features,
                     at + count * window,
@@ -403,6 +410,9 @@ class _Scheduler:
         digits = 1 if layer.digits is None else len(layer.digits)
         (height, width), (down, right) = layer.kernel, layer.stride
         first, blocks, step = chunk.planes
+        block_words = window
+        if layer.fold.code:  # words of a kernel's row are blocks
+            width, block_words = 1, layer.fold.pixels
         length = digits * blocks * height * width
         cycles, opens = rows * tiling.columns * max(length, preset.pixels), 0
         if layer.windowed:
@@ -414,12 +424,12 @@ class _Scheduler:
         plane = layer.first_plane + group
         address = out.offset + ((plane * out.height + y) * out.width + first_column) * preset.channels
         values = {
-            "base": (base + first * window) % depth,
+            "base": (base + first * block_words) % depth,
             "weights": weights % preset.weight_words,
             "row_step": down * row_words % depth,
             "column_step": right,
             "tap_row_step": row_words % depth,
-            "block_step": step * window % depth,
+            "block_step": step * block_words % depth,
             "last_digit": digits - 1,
             "last_block": blocks - 1,
             "last_tap_x": width - 1,
