@@ -52,6 +52,7 @@ FIELDS: dict[Opcode, tuple[tuple[str, int, str], ...]] = {
         ("fill", 8, "byte that stands for zero"),
         ("twice", 1, "every word fills two columns"),
         ("skip", 1, "the first word fills one column only"),
+        ("fold", 2, "0: a word is a pixel; else several, of the bytes that the preset's `fold_bytes` names"),
         ("kept", 1, "addresses are those of the maps kept on chip, and `wait_store` counts their rows"),
         ("residual", 1, "one plane, for the storer to add instead of the banks"),
         ("share", 2, "the banks are cut into so many halves, halves of halves; addresses wrap in one"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from hw.tile.folding import Fold
 from models.program.ops import Op
 
 __all__ = ["Addend", "Buffer", "Layer", "Lowered", "Plane", "View"]
@@ -99,6 +100,7 @@ class Layer:
     kernel: tuple[int, int]
     stride: tuple[int, int]
     padding: tuple[int, int, int, int]
+    fold: Fold  #: of the words that the feature banks hold
     #: (digits, out channels, lanes of the source, kernel height, width); None: maximum
     digits: np.ndarray | None
     bias: np.ndarray  #: a channel of the output, zero points and the array's excess made up for

@@ -29,9 +29,10 @@ def table(compiled: Compiled) -> list[list[str]]:
 
 
 def _dataflow(cost: LayerCost) -> str:
-    """What stays for the layer, and what is made besides."""
+    """What stays for the layer, what words hold where they are not a pixel each, and what is made besides."""
     stays = "weights resident" if cost.tiling.resident else "features resident"
-    return stays + ", windows" * cost.windowed + ", adds" * cost.adds
+    folded = f", {cost.folded} pixels a word" if cost.folded > 1 else ""
+    return stays + folded + ", windows" * cost.windowed + ", adds" * cost.adds
 
 
 def _figures(costs: list[LayerCost], preset: Preset) -> list[str]:

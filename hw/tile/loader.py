@@ -1,6 +1,7 @@
 """Rows of features and words of weights, from memory into the engine's buffers."""
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
+import numpy as np
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -26,6 +27,9 @@ class Loader(wiring.Component):
     the kernel needs of both. `complete` counts loads that are written. Words come from memory, or by
     `kept_request` from the maps on chip. A residual row waits for one of the storer's slots, which
     `residual_freed` says to be free again, and `residual_ready` pulses when it is there.
+
+    With `fold`, the word of a column holds the pixel there and those to its right, see `folded`: the newest
+    are kept, and a word is written when its last pixel has come. A row takes a cycle a pixel in any case.
     """
 
     #: Loads that were requested and wait to be written.
@@ -63,6 +67,16 @@ class Loader(wiring.Component):
                 "idle": Out(1),
             }
         )
+
+    @staticmethod
+    def folded(row: np.ndarray, size: int) -> np.ndarray:
+        """The golden twin of `fold`: of a row (column, byte), the low `size` bytes of pixels side by side."""
+        columns, lanes = row.shape
+        pixels = lanes // size
+        words = np.zeros((max(columns - pixels + 1, 0), lanes), row.dtype)
+        for pixel in range(pixels):
+            words[:, pixel * size : (pixel + 1) * size] = row[pixel : pixel + len(words), :size]
+        return words
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -158,8 +172,10 @@ class Loader(wiring.Component):
         slot, arrives = Signal(range(preset.row_slots)), Signal()
         beats, beat, word = Signal(COUNT_BITS), Signal(range(preset.weight_beats)), Signal(16)
         taken = data.View(bulk_layout, asked.o.payload[8 : 8 + bulk_layout.size])
+        pixel = Signal(8 * preset.channels)
         m.d.comb += [
-            self.bank_data.eq(Mux(row.kept, self.kept_data.payload, self.data.payload.data)),
+            pixel.eq(Mux(row.kept, self.kept_data.payload, self.data.payload.data)),
+            self.bank_data.eq(self._fold(m, pixel, step, row.fold)),
             arrives.eq(Mux(row.kept, self.kept_data.valid, self.data.valid)),
             self.residual_addr.eq(slot * preset.row_words + local[0][: preset.row_words.bit_length() - 1]),
             self.residual_write.eq(step & row.residual),
@@ -173,7 +189,7 @@ class Loader(wiring.Component):
             m.d.sync += room.eq(room + 1)
 
         def start_plane() -> None:
-            start: Value = Const(0, COLUMN_BITS + 1)
+            start: Value = Array([0, *(1 - preset.channels // size for size in preset.fold_bytes)])[row.fold]
             for each in local:
                 m.d.sync += each.eq(start)
                 start = (start - row.lane_step)[: COLUMN_BITS + 1]
@@ -199,7 +215,7 @@ class Loader(wiring.Component):
                     with m.If(asked.o.payload[:8] == Opcode.LOAD_WEIGHTS):
                         m.next = "BULK"
                         m.d.sync += [beats.eq(taken.beats), beat.eq(0), word.eq(taken.base)]
-                        m.d.sync += [row.kept.eq(0), row.residual.eq(0)]
+                        m.d.sync += [each.eq(0) for each in (row.fold, row.kept, row.residual)]
             with m.State("BULK"):
                 m.d.comb += [
                     self.data.ready.eq(1),
@@ -220,7 +236,7 @@ class Loader(wiring.Component):
                 with m.If(~row.residual | (room != 0)):
                     m.next = "LEFT"
             with m.State("LEFT"):
-                m.d.comb += self.bank_data.eq(row.fill.replicate(preset.channels))
+                m.d.comb += pixel.eq(row.fill.replicate(preset.channels))
                 with m.If(left != 0):
                     m.d.comb += step.eq(1)
                     m.d.sync += left.eq(left - 1)
@@ -241,7 +257,7 @@ class Loader(wiring.Component):
                     m.d.sync += left.eq(row.right)
                     m.next = "RIGHT"
             with m.State("RIGHT"):
-                m.d.comb += self.bank_data.eq(row.fill.replicate(preset.channels))
+                m.d.comb += pixel.eq(row.fill.replicate(preset.channels))
                 with m.If(left != 0):
                     m.d.comb += step.eq(1)
                     m.d.sync += left.eq(left - 1)
@@ -255,3 +271,16 @@ class Loader(wiring.Component):
         with m.If(done):
             m.d.sync += self.complete.eq(self.complete + 1)
         return writing
+
+    def _fold(self, m: Module, pixel: Value, step: Value, fold: Value) -> Value:
+        """The word that `pixel` completes: itself, or low bytes of those before it with its own on top."""
+        lanes, sizes = self.preset.channels, self.preset.fold_bytes
+        newest_first = [pixel]
+        for age in range(1, lanes // min(sizes)):
+            width = 8 * max(size for size in sizes if age < lanes // size)
+            before = Signal(width, name=f"pixel_{age}", reset_less=True)
+            with m.If(step):
+                m.d.sync += before.eq(newest_first[-1])
+            newest_first.append(before)
+        words = [Cat(each[: 8 * size] for each in newest_first[lanes // size - 1 :: -1]) for size in sizes]
+        return Array([pixel, *words])[fold]

@@ -17,6 +17,7 @@ from hw.arith.requantise import SHIFT_MAX
 from hw.arith.shift_lane import excess
 from hw.tile.depthwise import is_windowed
 from hw.tile.factors import without_factors
+from hw.tile.folding import folding_of
 from hw.tile.layers import Addend, Buffer, Layer, Lowered, Plane, View
 from hw.tile.preset import Preset
 from hw.tile.residual import OFFSET_BITS
@@ -287,9 +288,12 @@ class _Lowering:
 
     def _append(self, op: Op, view: View, out: View, *, first_plane: int = 0, **fields) -> None:
         name = op.name + (f" byte {first_plane // len(out.planes)}" if fields.get("raw") else "")
-        if fields["digits"] is not None:
-            fields["bias"] = fields["bias"] - weight_of(excess(fields["digits"], axis=(2, 3, 4)))
-            fields["windowed"] = is_windowed(fields["digits"], fields["stride"], self.preset)
+        dense = fields["digits"]
+        if dense is not None:
+            fields["bias"] = fields["bias"] - weight_of(excess(dense, axis=(2, 3, 4)))
+            fields["windowed"] = is_windowed(dense, fields["stride"], self.preset)
+            dense = None if fields["windowed"] else dense
+        fields["fold"] = folding_of(dense, fields["kernel"], len(view.planes), self.preset)
         self.layers.append(
             Layer(
                 op=op, name=name, source=view, output=out.planes[0].buffer, first_plane=first_plane, **fields

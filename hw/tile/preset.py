@@ -59,6 +59,14 @@ class Preset:
         return max(-(-DIGIT_BITS * self.channels**2 // self.bus_bits), 4)
 
     @property
+    def fold_bytes(self) -> tuple[int, ...]:
+        """Bytes that a pixel may have for several to share a word; instructions name one by number, from 1.
+
+        No more than three, so that one table chooses a bit of a word.
+        """
+        return {8: (2, 4), 16: (3, 4, 8)}[self.channels]
+
+    @property
     def target_hash(self) -> str:
         """What a compiled binary must match: these parameters, and what the instructions are."""
         matched = (sorted(asdict(self).items()), sorted(FIELDS.items()))

@@ -45,6 +45,7 @@ class LayerCost:
     instructions: int = 0
     cycles: int = 0
     windowed: bool = False
+    folded: int = 1  #: pixels side by side in a word
     adds: bool = False  #: another map to its results, on their way out
 
 
@@ -178,7 +179,13 @@ class _Scheduler:
         cut = self.cuts[index]
         layer, out = cut.layer, cut.layer.output
         cost = LayerCost(
-            layer.name, layer.macs, cut.tiling, turn, windowed=layer.windowed, adds=layer.addend is not None
+            layer.name,
+            layer.macs,
+            cut.tiling,
+            turn,
+            windowed=layer.windowed,
+            folded=layer.fold.pixels,
+            adds=layer.addend is not None,
         )
         self.costs.append(cost)
         addresses = []
@@ -255,8 +262,10 @@ class _Scheduler:
         """One LOAD for each run of planes that lie evenly in memory; returns where the row is."""
         layer, source, window = at.cut.layer, at.cut.layer.source, at.cut.window
         column = first_column * layer.stride[1] - layer.padding[1]
-        total = (valid - 1) * layer.stride[1] + layer.kernel[1]
-        begin, end = max(column, 0), min(column + total, source.width)
+        seen = (valid - 1) * layer.stride[1] + layer.kernel[1]
+        # Pixels without weight complete the last word; fill does, and takes nothing from memory.
+        total = seen + layer.fold.reach - layer.kernel[1]
+        begin, end = max(column, 0), min(column + seen, source.width)
         inside = 0 <= row < source.height and end > begin
         columns = end - begin if inside else 0
         left = begin - column if inside else total
@@ -276,6 +285,7 @@ class _Scheduler:
                 "lane_step": at.cut.tiling.columns * layer.stride[1],
                 "window": window,
                 "fill": plane.zero if layer.fill is None else layer.fill,
+                "fold": layer.fold.code,
                 "residual": 0,
                 "share": at.share,
             }
@@ -288,7 +298,7 @@ class _Scheduler:
         nothing = dict.fromkeys(
             ("wait_compute", "last_plane", "left", "right", "base", "plane_step", "lane_step", "window"), 0
         )
-        values = nothing | {"fill": 0, "residual": 1, "share": 0}
+        values = nothing | {"fill": 0, "fold": 0, "residual": 1, "share": 0}
         self._append_load(at.index, values | self._reading(plane, row, first_column, valid))
         self.loads[-1].sums_before = self.sums - self.preset.row_slots + 1
         self.sums += 1
@@ -323,13 +333,14 @@ class _Scheduler:
         digits = 1 if layer.digits is None else len(layer.digits)
         (height, width), (down, right) = layer.kernel, layer.stride
         first, blocks, step = at.cut.chunks[group].planes
+        block_words = at.cut.window
+        if layer.fold.code:  # words of a kernel's row are blocks
+            width, block_words = 1, layer.fold.pixels
         length = digits * blocks * height * width
         if layer.windowed:
             length = window_beats(digits, layer.kernel, preset)
             blocks = length // digits  # of taps
-        base = wrapped_address(
-            start + first * at.cut.window, start, share=at.share, depth=preset.feature_words
-        )
+        base = wrapped_address(start + first * block_words, start, share=at.share, depth=preset.feature_words)
         values = {
             "wait_load": len(self.loads),
             "base": base,
@@ -337,7 +348,7 @@ class _Scheduler:
             "row_step": down * at.cut.row_words % size,
             "column_step": right,
             "tap_row_step": at.cut.row_words % size,
-            "block_step": step * at.cut.window % size,
+            "block_step": step * block_words % size,
             "last_digit": digits - 1,
             "last_block": blocks - 1,
             "last_tap_x": width - 1,

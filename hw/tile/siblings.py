@@ -33,7 +33,7 @@ def _can_join(layer: Layer, older: Layer, lowered: Lowered, preset: Preset) -> b
         return False
     alike = all(
         getattr(layer, name) == getattr(older, name)
-        for name in ("source", "kernel", "stride", "padding", "fill", "low", "high", "windowed")
+        for name in ("source", "kernel", "stride", "padding", "fold", "fill", "low", "high", "windowed")
     )
     plain = not any(each.raw or each.addend for each in (layer, older))
     # Half of the weight memory, so that the weights of the layer after it can come meanwhile.

@@ -8,6 +8,7 @@ import numpy as np
 
 from hw.arith.shift_lane import codes
 from hw.tile.depthwise import plane_of, window_codes
+from hw.tile.folding import folded
 from hw.tile.layers import Layer
 from hw.tile.preset import Preset
 from models.program.digits import DIGIT_BITS
@@ -19,7 +20,7 @@ __all__ = ["Chunk", "Cut", "Tiling", "cut", "tiling_of", "weight_chunks"]
 class Chunk:
     """Weights and biases of one group of output channels."""
 
-    planes: tuple[int, int, int]  #: first plane of the source, count, step
+    planes: tuple[int, int, int]  #: first plane of the source, or word of a folded row, count, step
     words: int
     data: bytes
 
@@ -52,8 +53,8 @@ class Cut:
 
     @property
     def window(self) -> int:
-        """Columns that a pixel lane reads."""
-        return (self.tiling.columns - 1) * self.layer.stride[1] + self.layer.kernel[1]
+        """Columns of a feature bank that a row takes."""
+        return (self.tiling.columns - 1) * self.layer.stride[1] + self.layer.fold.span
 
     @property
     def row_words(self) -> int:
@@ -77,7 +78,7 @@ def cut(layer: Layer, preset: Preset) -> Cut | str:
 
 def weight_chunks(layer: Layer, preset: Preset) -> list[Chunk]:
     """Biases, shifts and weights in the order in which the sequencer reads them."""
-    lanes, planes = preset.channels, len(layer.source.planes)
+    lanes = preset.channels
     chunks = []
     for start in range(0, len(layer.bias), lanes):
         stop = min(start + lanes, len(layer.bias))
@@ -100,8 +101,10 @@ def weight_chunks(layer: Layer, preset: Preset) -> list[Chunk]:
             packed = _packed(beats.reshape(len(beats), -1), word_bits)
             chunks.append(Chunk((plane, 1, 0), 1 + len(beats), head + packed))
             continue
+        if layer.fold.code:
+            digits = folded(digits, layer.fold, lanes)
         count, _, _, height, width = digits.shape
-        blocks = digits.reshape(count, stop - start, planes, lanes, height, width)
+        blocks = digits.reshape(count, stop - start, -1, lanes, height, width)
         used = np.flatnonzero(blocks.any(axis=(0, 1, 3, 4, 5)))
         span = _progression(used)
         chosen = blocks[:, :, span[0] : span[0] + span[1] * max(span[2], 1) : max(span[2], 1)]
@@ -146,11 +149,11 @@ def tiling_of(layer: Layer, preset: Preset, chunks: list[Chunk]) -> Tiling | str
         columns = -(-out.width // (preset.pixels * strips))
         if strips > 1 and columns == -(-out.width // (preset.pixels * (strips - 1))):
             continue
-        row = planes * ((columns - 1) * right + width)
+        row = planes * ((columns - 1) * right + layer.fold.span)
         least_row = row
         if columns * preset.pixels > preset.row_words or row >= 1 << 16:
             continue
-        if (columns * preset.pixels - 1) * right + width >= 1 << 12:
+        if (columns * preset.pixels - 1) * right + layer.fold.reach >= 1 << 12:
             continue
         room = preset.feature_words // row
         used = -(-out.width // (columns * preset.pixels))

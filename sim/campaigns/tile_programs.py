@@ -93,6 +93,12 @@ class _Drawing:
         self.shapes[name] = (channels, down, right)
         return self.requantise(name) if quantise else name
 
+    def narrow(self, source: str, *, quantise: bool = True) -> str:
+        """A convolution over few channels: the engine folds its taps into the lanes that they leave free."""
+        height, width = (min(7, side) for side in self.shapes[source][1:])
+        kernel = (int(self.rng.integers(1, height + 1)), int(self.rng.integers(min(2, width), width + 1)))
+        return self.conv(source, kernel=kernel, quantise=quantise)
+
     def twins(self, source: str) -> tuple[str, str]:
         """Two convolutions of one map, alike but for their channels."""
         first = self.conv(source, quantise=False)
@@ -221,9 +227,14 @@ def _map_shape(rng: Choices, *, channels: int, side: int) -> tuple[int, int, int
     return int(rng.integers(1, channels)), int(rng.integers(1, side)), int(rng.integers(1, side))
 
 
+def _narrow_shape(rng: Choices, *, side: int) -> tuple[int, int, int]:
+    _, height, width = _map_shape(rng, channels=2, side=side)
+    return int(rng.integers(1, LANES + 1)), height, width
+
+
 def random_layer(rng: Choices) -> Program:
     """One operation of any kind."""
-    kind = rng.choice(["conv", "conv", "conv", "depthwise", "depthwise", "raw", "pool", "dense", "quant"])
+    kind = rng.choice(["conv"] * 3 + ["narrow"] * 2 + ["depthwise"] * 2 + ["raw", "pool", "dense", "quant"])
     if kind == "dense":
         flat = rng.random() < 0.5
         shape = (
@@ -233,6 +244,9 @@ def random_layer(rng: Choices) -> Program:
         )
         draw = _Drawing(rng, shape=shape)
         return draw.program(draw.dense("image", quantise=bool(rng.integers(2))))
+    if kind == "narrow":
+        draw = _Drawing(rng, shape=_narrow_shape(rng, side=24))
+        return draw.program(draw.narrow("image", quantise=rng.random() < 0.8))
     draw = _Drawing(rng, shape=_map_shape(rng, channels=40, side=24))
     if kind == "pool":
         return draw.program(draw.pool("image"))
@@ -245,8 +259,12 @@ def random_layer(rng: Choices) -> Program:
 
 def random_network(rng: Choices) -> Program:
     """Several layers with branches that are added or concatenated, doubled maps, and one or two outputs."""
-    draw = _Drawing(rng, shape=_map_shape(rng, channels=20, side=14))
-    at = draw.conv("image")
+    if rng.random() < 0.5:
+        draw = _Drawing(rng, shape=_narrow_shape(rng, side=14))
+        at = draw.narrow("image")
+    else:
+        draw = _Drawing(rng, shape=_map_shape(rng, channels=20, side=14))
+        at = draw.conv("image")
     outputs = []
     for _ in range(int(rng.integers(1, 5))):
         kind = rng.choice(["conv", "depthwise", "pool", "add", "cat", "twins", "up"])

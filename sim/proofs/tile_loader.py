@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from amaranth.asserts import AnyConst, AnySeq
-from amaranth.hdl import Assert, Assume, Cat, Cover, Module, Mux, Signal
+from amaranth.hdl import Array, Assert, Assume, Cat, Const, Cover, Module, Mux, Signal, Value
 from amaranth.lib import data
 
 from hw.tile.instruction import Opcode, layout
@@ -14,6 +14,9 @@ from .stream_contract import Contract, assert_bounded_wait
 from .tile import SMALL
 
 __all__ = ["LOADER_PROOFS", "plane_rules", "window_rules"]
+
+#: Words that fold pixels of other sizes.
+WIDE = SMALL.replace(channels=16)
 
 
 def _loading(unit: Loader):
@@ -79,8 +82,8 @@ def plane_rules(m: Module, unit: Loader) -> None:
 def window_rules(m: Module, unit: Loader) -> None:
     """The window of each pixel lane gets its columns in order, without a gap, and each what belongs there.
 
-    All instructions are the same load of one plane of a few columns, which the solver chooses. Every word of
-    data is its own number within the load.
+    All instructions are the same load of one plane of a few columns, which the solver chooses. Every byte of
+    data is the number of its word within the load and, above it, its own number within the word.
     """
     row, _, is_features = _loading(unit)
     size = unit.i.payload.shape().width
@@ -95,22 +98,27 @@ def window_rules(m: Module, unit: Loader) -> None:
         Assume((row.lane_step < 8) & (row.window < 8) & (~row.skip | row.twice)),
         unit.limit.eq(32 * unit.preset.channels),
     ]
+    codes = range(1, len(unit.preset.fold_bytes) + 1)
     before, taken = Signal.like(unit.complete), Signal(4)
     done = unit.complete != before
     m.d.sync += before.eq(unit.complete)
-    m.d.comb += [Assume(unit.data.payload.data == taken), Cover(unit.complete == 1, "a load is complete")]
+    m.d.comb += [
+        Assume(unit.data.payload.data == _numbered(unit, taken)),
+        Cover(unit.complete == 1, "a load is complete"),
+        *(Cover(unit.bank_write.all() & (row.fold == code), "a folded word for each lane") for code in codes),
+    ]
     with m.If(unit.data.valid & unit.data.ready):
         m.d.sync += taken.eq(taken + 1)
     with m.If(done):
         due = Mux(row.twice & (row.columns != 0), (row.columns + row.skip + 1) >> 1, row.columns)
         m.d.comb += Assert(taken == due, "a load takes more words than are its own, or fewer")
         m.d.sync += taken.eq(0)
-    fill = Cat(row.fill for _ in range(unit.preset.channels))
+    folds = [0, *(unit.preset.channels // size - 1 for size in unit.preset.fold_bytes)]
+    more = Signal(range(unit.preset.channels))  # pixels of a word but one
+    m.d.comb += [more.eq(Array(folds)[row.fold]), Assume(row.fold <= codes[-1])]
     for lane in range(unit.preset.pixels):
         written, first = Signal(5, name=f"written_{lane}"), row.lane_step * lane
-        inside = first + written - row.left
-        is_fill = (first + written < row.left) | (inside >= row.columns)
-        number = Mux(row.twice, (inside + row.skip) >> 1, inside)
+        word = _word(unit, row, first + written)
         with m.If(unit.bank_write[lane]):
             m.d.sync += written.eq(written + 1)
             m.d.comb += [
@@ -118,16 +126,42 @@ def window_rules(m: Module, unit: Loader) -> None:
                 Assert(
                     unit.bank_addr[lane] == (row.base + written)[:16], f"lane {lane}: a gap or a step back"
                 ),
-                Assert(unit.bank_data == Mux(is_fill, fill, number), f"lane {lane}: the wrong word"),
+                Assert(unit.bank_data == word, f"lane {lane}: the wrong word"),
             ]
         with m.If(done):
-            rest = Mux(first < total, total - first, 0)
+            rest = Mux(first + more < total, total - first - more, 0)
             wanted = Mux(rest < row.window, rest, row.window)
             m.d.comb += Assert(written == wanted, f"lane {lane}: its window is not full")
             m.d.sync += written.eq(0)
 
 
+def _numbered(unit: Loader, number: Value) -> Value:
+    """A word of data."""
+    return Cat(Cat(number[:4], Const(byte, 4)) for byte in range(unit.preset.channels))
+
+
+def _word(unit: Loader, row, column: Value) -> Value:
+    """What belongs at a column of the row: its pixel, or the low bytes of as many from there on as fold."""
+    lanes = unit.preset.channels
+
+    def pixel(at: Value) -> Value:
+        inside = at - row.left
+        number = Mux(row.twice, (inside + row.skip) >> 1, inside)
+        outside = (at < row.left) | (inside >= row.columns)
+        return Mux(outside, row.fill.replicate(lanes), _numbered(unit, number.as_unsigned()))
+
+    words = [pixel(column)]
+    for size in unit.preset.fold_bytes:
+        words.append(Cat(pixel(column + place)[: 8 * size] for place in range(lanes // size)))
+    return Array(words)[row.fold]
+
+
 LOADER_PROOFS = (
     Proof(unit="tile Loader, planes", contract=lambda: Contract(Loader(SMALL), plane_rules), depth=10),
     Proof(unit="tile Loader, windows", contract=lambda: Contract(Loader(SMALL), window_rules), depth=14),
+    Proof(
+        unit="tile Loader, windows of 16 lanes",
+        contract=lambda: Contract(Loader(WIDE), window_rules),
+        depth=14,
+    ),
 )

@@ -91,6 +91,14 @@ FAULTS = {
         hw.tile.loader, "(local[p] < row.window)", "(local[p] <= row.window)",
         loader(window_rules), 11, "a write beyond its window",
     ),
+    "incomplete": Fault(
+        hw.tile.loader, "*(1 - preset.channels // size for", "*(2 - preset.channels // size for",
+        loader(window_rules), 11, "the wrong word|a gap or a step back",
+    ),
+    "stale": Fault(
+        hw.tile.loader, "before.eq(newest_first[-1])", "before.eq(newest_first[0])",
+        loader(window_rules), 13, "the wrong word",
+    ),
     "retracting": Fault(
         hw.tile.share, "may = room | held", "may = room",
         share, 9, "ar withdrew valid while stalled",

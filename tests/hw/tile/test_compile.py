@@ -3,6 +3,7 @@ import pytest
 
 from hw.tile.compile import compile_program
 from hw.tile.instruction import FIELDS, Opcode, disassemble
+from hw.tile.listing import table
 from hw.tile.preset import PRESETS, Preset, preset
 from models.program import Output, Program, ProgramError, Quantiser, ops
 
@@ -132,6 +133,31 @@ def test_a_depthwise_layer_is_compiled_to_windows_and_its_cost_is_foreseen():
     # Each of two pixel lanes has 4 of 8 columns; a sum takes two digits of two beats.
     assert compiled.costs[0].beats == 12 * 4 * 4
     assert compiled.costs[0].windowed
+    assert table(compiled)[0][1] == "weights resident, windows"
+
+
+def test_a_layer_of_three_channels_is_folded_and_its_cost_is_foreseen():
+    first = conv("first", "image", (8, 3, 3, 3), 5, padding=(1, 1, 1, 1))  # 5 takes two digits
+    compiled = compile_program(network(first, quant("q", "first", 8), shape=(3, 8, 10)), "sim")
+    values = {opcode: [] for opcode in Opcode}
+    for each in disassemble(compiled.code):
+        values[each.opcode].append(each.values)
+    assert len(values[Opcode.COMPUTE]) == 8
+    for each in values[Opcode.COMPUTE]:
+        assert (each["last_digit"], each["last_tap_y"]) == (1, 2)
+        # Two words of two pixels are a kernel's row.
+        assert (each["last_tap_x"], each["last_block"], each["block_step"]) == (0, 1, 2)
+    for each in values[Opcode.LOAD_FEATURES]:
+        assert preset("sim").fold_bytes[each["fold"] - 1] == 4
+        # Ten pixels, one of padding on either side, and one that nothing sees and that fills the last word.
+        # Words begin at each of a lane's five columns and two more.
+        assert each["left"] + each["columns"] + each["right"] == 13
+        assert (each["lane_step"], each["window"]) == (5, 7)
+    cost = compiled.costs[0]
+    assert (cost.folded, cost.macs) == (2, 8 * 10 * 8 * 3 * 9)
+    assert cost.beats == 8 * 5 * 2 * 3 * 2  # rows, columns of a lane, digits, words of a window
+    assert table(compiled)[0][1] == "weights resident, 2 pixels a word"
+    assert cost.read_bytes == cost.compulsory_bytes - 8 * 10 * 8  # what is not written is read, once
 
 
 def test_a_depthwise_layer_whose_channels_lie_in_other_lanes_is_not_windowed():
