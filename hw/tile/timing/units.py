@@ -109,15 +109,9 @@ class Loader:
             values = instruction.values
             begun = max(seen, free)
             self._begun.put(begun)
-            if instruction.opcode is Opcode.LOAD_WEIGHTS:
-                free, left, right, planes = begun + 1, 0, 0, 1
-                words = columns = values["beats"]
-                twice = skip = 0
-            else:
-                # There is a cycle for fill on either side even where nothing is filled.
-                free, left, right = begun + 2, max(values["left"], 1), max(values["right"], 1)
-                planes, words, columns = values["last_plane"] + 1, values["words"], values["columns"]
-                twice, skip = values["twice"], values["skip"]
+            begins, planes, left, words, columns, right = self._parts(instruction)
+            free = begun + begins
+            twice, skip = values.get("twice", 0), values.get("skip", 0)
             for _ in range(planes):
                 free += left
                 come = filled = 0
@@ -129,6 +123,16 @@ class Loader:
                     reader.take(comes, beats, free - 1, 1 + twice)
                 free += right
             self.complete.put(free)
+
+    @staticmethod
+    def _parts(instruction: Instruction) -> tuple[int, int, int, int, int, int]:
+        """Cycles to begin, planes, and of each: cycles of fill, words, the columns of these, fill again."""
+        values = instruction.values
+        if instruction.opcode is Opcode.LOAD_WEIGHTS:
+            return 1, 1, 0, values["beats"], values["beats"], 0
+        # Fill takes a cycle on either side even where there is none.
+        left, right = max(values["left"], 1), max(values["right"], 1)
+        return 2, values["last_plane"] + 1, left, values["words"], values["columns"], right
 
 
 class Sequencer:
@@ -226,20 +230,18 @@ class Storer:
             values = instruction.values
             taken = max(seen, free)
             queue.taken.put(taken)
-            asked, free = taken, taken + 1
+            free = taken + 1
             for row in range(values["last_row"] + 1):
-                asked = writer.request(asked + 1)
                 ready = yield from row_ready.item(rows)
                 rows += 1
                 free, in_memory = max(free, ready), 0
                 first = (values["addr"] + row * values["stride"]) // bytes_a_word
                 for beats in burst_beats(first, values["words"]):
-                    last = max(writer.ready(), free + self.OUT_CYCLES) + beats - 1
                     free += beats
-                    last, in_memory = writer.write(max(last, free - 1 + self.OUT_CYCLES), beats)
+                    last, in_memory = writer.write(free - 1 + self.OUT_CYCLES, beats)
                     ahead.add(last, beats)
                     free = max(free, ahead.oldest() + self.AHEAD_CYCLES)
                 self.freed.put(free - 1)
                 # Two registers count it.
                 self.stored.put(in_memory + 2)
-            free = max(free - 1, asked) + 2
+            free += 1
