@@ -110,10 +110,10 @@ class Reader:
 
 
 class Writer:
-    """Transfers and their words to the cycles in which they are in memory.
+    """Bursts of words to the cycles in which they are in memory.
 
-    For each transfer `request` is called, and for each of its bursts `ready` and then `write`. The address of
-    a burst is given when all its words are buffered and one of the `outstanding` before has its response.
+    The address of a burst is given when all its words are buffered and one of the `outstanding` before has
+    its response. The planner is left out: it is ahead of the words, but for rows of a word in quick memory.
     """
 
     #: From an address to the first word of its burst at the port.
@@ -121,29 +121,16 @@ class Writer:
 
     def __init__(self, *, latency: int, outstanding: int):
         self._latency = latency
-        self._free = self._planned = self._moved = self._sent = 0
-        self._spread = deque([0, 0], 2)
+        self._taken = self._sent = 0
         self._granted = deque([0] * GatewareWriter.BUFFERED_BURSTS, GatewareWriter.BUFFERED_BURSTS)
         self._answered = deque([0] * outstanding, outstanding)
 
-    def request(self, cycle: int) -> int:
-        """When the planner takes a transfer that is asked for in this cycle."""
-        accepted = max(cycle, self._free)
-        self._planned = accepted + Planner.LATENCY_CYCLES - 1
-        return accepted
-
-    def ready(self) -> int:
-        """From when on words of the next burst are taken; a register that holds two is behind the planner."""
-        self._free = self._planned = max(self._planned + 1, self._moved + 1)
-        self._moved = max(self._planned, self._spread[0] + 1)
-        return max(self._moved, self._spread[1]) + 1
-
     def write(self, last: int, beats: int) -> tuple[int, int]:
         """A burst whose last word comes in cycle `last`: when that is taken, and when all are in memory."""
-        last = max(last, self._granted[0] + 1)
-        self._spread.append(last)
-        granted = max(last + Fifo.LATENCY_CYCLES, self._granted[-1] + 1, self._answered[0] + 1)
+        self._taken = max(last, self._taken + beats, self._granted[0] + 1)
+        granted = max(self._taken + Fifo.LATENCY_CYCLES, self._answered[0] + 1)
         self._granted.append(granted)
         self._sent = max(granted + self.DATA_CYCLES - 1, self._sent) + beats
-        self._answered.append(max(self._sent + 1 + self._latency, self._answered[-1] + 1))
-        return last, self._answered[-1]
+        answered = self._sent + 1 + self._latency
+        self._answered.append(answered)
+        return self._taken, answered

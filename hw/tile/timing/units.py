@@ -22,6 +22,10 @@ from hw.tile.timing.kept import KeptMaps
 __all__ = ["Fetch", "Loader", "Queue", "Sequencer", "Storer"]
 
 
+#: Goes on with a cycle and the number of a burst.
+Filling = Generator[Any, None, tuple[int, int]]
+
+
 class Queue:
     """A unit's instructions: `given`, with the cycle from which on each is seen, and when each is `taken`."""
 
@@ -118,48 +122,54 @@ class Loader:
             values = instruction.values
             begun = max(seen, free)
             self._begun.put(begun)
-            if instruction.opcode is Opcode.LOAD_WEIGHTS:
-                values = {"words": values["beats"], "columns": values["beats"]}
-                free, left, right = begun + 1, 0, 0
-            else:
-                # There is a cycle for fill on either side even where nothing is filled.
-                free, left, right = begun + 2, max(values["left"], 1), max(values["right"], 1)
+            begins, planes, left, words, columns, right = self._parts(instruction)
+            free = begun + begins
             if values.get("residual"):
                 residuals += 1
                 if residuals > self._preset.row_slots:
                     freed = yield from residual_freed.item(residuals - 1 - self._preset.row_slots)
                     free = max(free, freed + 2)
-            for _ in range(values.get("last_plane", 0) + 1):
+            twice, skip = values.get("twice", 0), values.get("skip", 0)
+            for _ in range(planes):
                 free += left
-                if values.get("kept") and values["words"]:
-                    free = yield from self._copy(free, values)
+                if values.get("kept") and words:
+                    free = yield from self._copy(free, columns, twice, skip)
                 else:
-                    free, burst = yield from self._read(free, burst, values)
+                    free, burst = yield from self._read(free, burst, words, columns, twice, skip)
                 free += right
             self.complete.put(free)
             if values.get("residual"):
                 self.residual_ready.put(free)
 
-    def _read(self, free: int, burst: int, values: dict[str, int]) -> Generator[Any, None, tuple[int, int]]:
-        """The words of a plane from memory, from the cycle `free` on."""
-        twice, skip = values.get("twice", 0), values.get("skip", 0)
+    def _read(self, free: int, burst: int, words: int, columns: int, twice: int, skip: int) -> Filling:
+        """The columns of a plane from memory, from the cycle `free` on; then free is, and the next burst."""
         come = filled = 0
-        while come < values["words"]:
+        while come < words:
             comes, beats = yield from self._reader.bursts.item(burst)
             burst, come, before = burst + 1, come + beats, filled
-            filled = min(2 * come - skip, values["columns"]) if twice else come
+            filled = min(2 * come - skip, columns) if twice else come
             free = max(free, comes) + filled - before
             self._reader.take(comes, beats, free - 1, 1 + twice)
         return free, burst
 
-    def _copy(self, free: int, values: dict[str, int]) -> Generator[Any, None, int]:
-        """The words of a plane from the maps on chip."""
+    def _copy(self, free: int, columns: int, twice: int, skip: int) -> Generator[Any, None, int]:
+        """The columns of a plane from the maps on chip."""
         comes = yield from self._kept.runs.item(self._copied)
         self._copied += 1
-        free = max(free, comes) + values["columns"]
-        last = 2 - (values["columns"] + values["skip"]) % 2 if values["twice"] else 1
-        self._kept.take(free - 1 - last - (1 + values["twice"]) * (KeptMaps.AHEAD - 1))
+        free = max(free, comes) + columns
+        last = 2 - (columns + skip) % 2 if twice else 1
+        self._kept.take(free - 1 - last - (1 + twice) * (KeptMaps.AHEAD - 1))
         return free
+
+    @staticmethod
+    def _parts(instruction: Instruction) -> tuple[int, int, int, int, int, int]:
+        """Cycles to begin, planes, and of each: cycles of fill, words, the columns of these, fill again."""
+        values = instruction.values
+        if instruction.opcode is Opcode.LOAD_WEIGHTS:
+            return 1, 1, 0, values["beats"], values["beats"], 0
+        # Fill takes a cycle on either side even where there is none.
+        left, right = max(values["left"], 1), max(values["right"], 1)
+        return 2, values["last_plane"] + 1, left, values["words"], values["columns"], right
 
 
 class Sequencer:
@@ -260,9 +270,8 @@ class Storer:
             values = instruction.values
             taken = max(seen, free)
             queue.taken.put(taken)
-            asked, free = taken, taken + 1
+            free = taken + 1
             for row in range(values["last_row"] + 1):
-                asked = asked + 1 if values["kept"] else self._writer.request(asked + 1)
                 ready = yield from row_ready.item(rows)
                 rows, free = rows + 1, max(free, ready)
                 if values["adds"]:
@@ -276,15 +285,14 @@ class Storer:
                 self.freed.put(free - 1)
                 if values["adds"]:
                     self.residual_freed.put(free - 1)
-            free = max(free - 1, asked) + 2
+            free += 1
 
     def _write(self, free: int, addr: int, words: int, ahead: Taken) -> int:
         """A row to memory, from the cycle `free` on; returns the cycle after its last word was read."""
-        writer, in_memory = self._writer, 0
+        in_memory = 0
         for beats in burst_beats(addr // self._preset.channels, words):
-            last = max(writer.ready(), free + self.OUT_CYCLES) + beats - 1
             free += beats
-            last, in_memory = writer.write(max(last, free - 1 + self.OUT_CYCLES), beats)
+            last, in_memory = self._writer.write(free - 1 + self.OUT_CYCLES, beats)
             ahead.add(last, beats)
             free = max(free, ahead.oldest() + self.AHEAD_CYCLES)
         # Two registers count it.
