@@ -488,13 +488,13 @@ class _Scheduler:
     def _predict(self, waits: list[int], stores_after: list[int], *, latency: int = 40) -> None:
         """Cycles of each layer: three units in turn, each as slow as the beats it moves.
 
-        The loader and the instructions share the read port, and a load comes no sooner than the queue of the
-        computes before it has room.
+        The loader and the instructions share a port where there is one, and a load comes no sooner than the
+        queue of the computes before it has room.
         """
         start_up, pipe = latency + 30, 14
         load_ends, compute_ends, store_ends = [0], [0], [0]
         issued, t_load, t_port, t_compute, t_store, closed = 0, start_up, start_up, 0, 0, 0
-        fetch = BYTES // self.preset.channels
+        fetch = BYTES // self.preset.channels if self.preset.ports == 1 else 0
         store_count = [0, *stores_after]
 
         def stored(count: int) -> int:

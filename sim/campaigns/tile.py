@@ -11,6 +11,7 @@ from host.tile import Tile, TileBinary
 from hw.overlay.package import OverlayPackage, package
 from hw.overlay.tile import TileOverlay
 from hw.tile.compile import Compiled, compile_program
+from hw.tile.preset import Preset
 from models.program import Program, run
 from sim.board import MemoryModel, SimulatedBoard, simulated_board
 from sim.campaigns.tile_programs import random_layer, random_network
@@ -22,7 +23,7 @@ BUDGET_CYCLES = 50_000_000
 
 
 @cache
-def _packaged(preset: str) -> OverlayPackage:
+def _packaged(preset: str | Preset) -> OverlayPackage:
     """Once a process: the larger presets take a minute."""
     return package(TileOverlay(preset=preset))
 
@@ -30,7 +31,7 @@ def _packaged(preset: str) -> OverlayPackage:
 class TileBench:
     """The overlay on a board; a context manager."""
 
-    def __init__(self, *, preset: str = "sim", dram_bytes: int = 64 << 20):
+    def __init__(self, *, preset: str | Preset = "sim", dram_bytes: int = 64 << 20):
         self.preset = preset
         self._session = simulated_board(_packaged(preset), budget_cycles=BUDGET_CYCLES, dram_bytes=dram_bytes)
 
