@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hw.resources import Area
+    from hw.tile.preset import Preset
 
 CLOCK_MHZ = 100
 #: The modules of the shift array, of which there are as many equal ones as outputs times pixel lanes.
 SUMS = "*.sum_*"
 
 
-def overlay_area(engine: str) -> Area:
+def overlay_area(engine: str | Preset) -> Area:
     """Of the whole overlay for xc7: one sum of the array is synthesised alone, the rest flat without them."""
     return _areas(engine)[0]
 
 
-def _areas(engine: str) -> tuple[Area, Area]:
+def _areas(engine: str | Preset) -> tuple[Area, Area]:
     """The overlay, and one sum of its array."""
     from hw.arith.shift_lane import ShiftSum
     from hw.overlay.tile import TileOverlay
@@ -33,14 +34,12 @@ def _areas(engine: str) -> tuple[Area, Area]:
     return Area(**parts), one
 
 
-def measure_area(engine: str) -> dict[str, float]:
+def measure_area(preset: Preset) -> dict[str, float]:
     """The overlay's figures."""
     from hw.tile.compile import compile_program
-    from hw.tile.preset import preset as named_preset
     from sim.campaigns.tile_stack import stack
 
-    preset = named_preset(engine)
-    whole, one = _areas(engine)
+    whole, one = _areas(preset)
     lut = whole.lut
     costs = compile_program(stack(), preset).costs
     use = sum(cost.macs for cost in costs) / sum(cost.cycles for cost in costs) / preset.lanes
@@ -57,7 +56,7 @@ def measure_area(engine: str) -> dict[str, float]:
     }
 
 
-def measure_speed(engine: str) -> tuple[dict[str, float], str]:
+def measure_speed(preset: Preset) -> tuple[dict[str, float], str]:
     """Of the overlay between registers on an ECP5-85F of speed grade 6, placed once; and what limits it."""
     from hw.boards.catalog import board_named
     from hw.flow.ecp5 import build
@@ -65,13 +64,13 @@ def measure_speed(engine: str) -> tuple[dict[str, float], str]:
     from hw.overlay.tile import TileOverlay
 
     built = build(
-        Harness(TileOverlay(preset=engine)),
-        name=f"tile-{engine}",
+        Harness(TileOverlay(preset=preset)),
+        name=f"tile-{preset.name}",
         board=board_named("ulx3s"),
         placed_pins=False,
     )
     figures = {
-        f"tile.{engine}.ecp5_fmax_mhz": built.placed.reached_mhz,
-        f"tile.{engine}.ecp5_lut4": built.lut4,
+        f"tile.{preset.name}.ecp5_fmax_mhz": built.placed.reached_mhz,
+        f"tile.{preset.name}.ecp5_lut4": built.lut4,
     }
     return figures, built.placed.sentence

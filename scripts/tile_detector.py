@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from hw.tile.preset import Preset
     from models.detector.pictures import PictureSet
     from models.detector.zoo import Detector
     from sim.campaigns.tile_detector import DetectorRun
@@ -32,6 +34,7 @@ def measure_detector(
     *,
     name: str,
     runs: list[str],
+    engines: Callable[[str], Preset],
     folder: Path,
     data: Path | None,
 ) -> tuple[dict[str, float], int]:
@@ -46,7 +49,7 @@ def measure_detector(
     figures: dict[str, float] = {}
     wrong = 0
     for preset, side, count in map(parse_run, runs):
-        run = _run(detector, preset, side, count, pictures)
+        run = _run(detector, engines(preset), side, count, pictures)
         wrong += run.mismatches
         console.print(
             f"{detector.name} on {preset}, simulator {run.build}: {run.pictures} pictures of {side}x{side}, "
@@ -69,7 +72,7 @@ def parse_run(text: str) -> tuple[str, int, int]:
     return parts[0], int(parts[1]), int(parts[2])
 
 
-def _run(detector: Detector, preset: str, side: int, count: int, pictures: PictureSet) -> DetectorRun:
+def _run(detector: Detector, preset: Preset, side: int, count: int, pictures: PictureSet) -> DetectorRun:
     import numpy as np
 
     from models.detector.cost import resized

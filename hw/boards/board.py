@@ -48,7 +48,7 @@ class Board:
     flows: tuple[FlowName, ...]  #: the first whose tools are installed is taken
     flavour: Flavour | None = None  #: how its processor is called in a .hwh; None where it has none
     clock_mhz: float = 100.0  #: that its overlays are built for
-    memory_port: str | None = None  #: of the processor, through which overlays reach memory
+    memory_port: str | None = None  #: of the processor, by which overlays reach memory; the first of its kind
     pins: tuple[Pin, ...] = ()
     note: str = ""  #: what a user has to know before wires are attached
 

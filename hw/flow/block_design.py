@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from hw.boards.board import Board
 from hw.flow.module_ports import ModulePort
 from hw.overlay.description import CONTROL_ADDR_BITS, OverlayDescription
-from hw.overlay.hwh import Flavour, clock_divisors
+from hw.overlay.hwh import Flavour, clock_divisors, wired_memories
 
 __all__ = ["PORTS", "ProcessorPorts", "block_design_tcl", "constraints_xdc"]
 
@@ -27,25 +27,16 @@ class ProcessorPorts:
 
     reset: str
     control_clock: str
-    memory_clock: str
-    segments: tuple[str, ...]  #: the memory that the memory port reaches
-    system_bits: int  #: data width that the memory port has at reset
 
 
 PORTS: Mapping[Flavour, ProcessorPorts] = {
     Flavour.ZYNQMP: ProcessorPorts(
         reset="pl_resetn0",
         control_clock="maxihpm0_fpd_aclk",
-        memory_clock="saxihp0_fpd_aclk",
-        segments=("SAXIGP2/HP0_DDR_LOW", "SAXIGP2/HP0_DDR_HIGH"),
-        system_bits=128,
     ),
     Flavour.ZYNQ7000: ProcessorPorts(
         reset="FCLK_RESET0_N",
         control_clock="M_AXI_GP0_ACLK",
-        memory_clock="S_AXI_HP0_ACLK",
-        segments=("S_AXI_HP0/HP0_DDR_LOWOCM",),
-        system_bits=64,
     ),
 }
 
@@ -69,9 +60,11 @@ def processor_parameters(
     system = flavour.processing_system
     first, second = clock_divisors(pll_mhz=system.pll_mhz, clock_mhz=clock_mhz)
     actual = f"{system.pll_mhz / (first * second):.6f}"
-    memory = description.memory_data_bits
+    memory = {f"CONFIG.{port.enable}": "0" for port in system.memory_ports}
+    for _, port, bits in wired_memories(description, flavour):
+        memory |= {f"CONFIG.{port.enable}": "1", f"CONFIG.{port.width}": str(bits)}
     if flavour is Flavour.ZYNQMP:
-        parameters = {
+        return memory | {
             "CONFIG.PSU__USE__M_AXI_GP0": "1",
             "CONFIG.PSU__MAXIGP0__DATA_WIDTH": "32",
             "CONFIG.PSU__USE__M_AXI_GP1": "0",
@@ -79,17 +72,13 @@ def processor_parameters(
             "CONFIG.PSU__USE__IRQ0": "1",
             "CONFIG.PSU__FPGA_PL0_ENABLE": "1",
             "CONFIG.PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ": actual,
-            "CONFIG.PSU__USE__S_AXI_GP2": "0" if memory is None else "1",
         }
-        return parameters | ({} if memory is None else {"CONFIG.PSU__SAXIGP2__DATA_WIDTH": str(memory)})
-    parameters = {
+    return memory | {
         "CONFIG.PCW_USE_M_AXI_GP0": "1",
         "CONFIG.PCW_USE_FABRIC_INTERRUPT": "1",
         "CONFIG.PCW_IRQ_F2P_INTR": "1",
         "CONFIG.PCW_FPGA0_PERIPHERAL_FREQMHZ": actual,
-        "CONFIG.PCW_USE_S_AXI_HP0": "0" if memory is None else "1",
     }
-    return parameters | ({} if memory is None else {"CONFIG.PCW_S_AXI_HP0_DATA_WIDTH": str(min(memory, 64))})
 
 
 def _cell(name: str, vlnv: str) -> str:
@@ -120,22 +109,23 @@ def _lines(
     assert board.flavour is not None
     flavour = board.flavour
     system, names = flavour.processing_system, PORTS[flavour]
-    processor, has_memory = system.instance, description.memory_data_bits is not None
+    processor = system.instance
+    memories = [(name, slave) for name, slave, _ in wired_memories(description, flavour)]
     yield f"create_bd_design {DESIGN}"
     yield _cell(processor, system.vlnv.rpartition(":")[0])
     yield _properties(processor, processor_parameters(description, flavour=flavour, clock_mhz=clock_mhz))
     yield f"create_bd_cell -type module -reference {wrapper} {CELL}"
     yield _cell("reset", "xilinx.com:ip:proc_sys_reset")
     buses = [("control", f"{processor}/{system.control_port}", f"{CELL}/s_axi_control")]
-    if has_memory:
-        buses.append(("memory", f"{CELL}/m_axi_memory", f"{processor}/{system.memory_port}"))
+    buses += [(name, f"{CELL}/m_axi_{name}", f"{processor}/{slave.name}") for name, slave in memories]
     for name, source, sink in buses:
         yield _cell(name, "xilinx.com:ip:smartconnect")
         yield _properties(name, {"CONFIG.NUM_SI": "1", "CONFIG.NUM_MI": "1"})
         yield _bus(source, f"{name}/S00_AXI")
         yield _bus(f"{name}/M00_AXI", sink)
     clocked = [f"{CELL}/clk", "reset/slowest_sync_clk", "control/aclk", f"{processor}/{names.control_clock}"]
-    clocked += ["memory/aclk", f"{processor}/{names.memory_clock}"] if has_memory else []
+    for name, slave in memories:
+        clocked += [f"{name}/aclk", f"{processor}/{slave.clock}"]
     yield _net("clock", f"{processor}/{system.clock}", *clocked)
     yield _net("resetn", f"{processor}/{names.reset}", "reset/ext_reset_in")
     yield _net("overlay_reset", "reset/peripheral_reset", f"{CELL}/rst")
@@ -150,9 +140,9 @@ def _lines(
         f"-target_address_space [get_bd_addr_spaces {processor}/Data] "
         f"[get_bd_addr_segs {CELL}/s_axi_control/reg0]"
     )
-    if has_memory:
-        space = f"[get_bd_addr_spaces {CELL}/m_axi_memory]"
-        low, *high = (f"{processor}/{segment}" for segment in names.segments)
+    for name, slave in memories:
+        space = f"[get_bd_addr_spaces {CELL}/m_axi_{name}]"
+        low, *high = (f"{processor}/{segment}" for segment in slave.segments)
         yield f"assign_bd_address -target_address_space {space} [get_bd_addr_segs {low}]"
         for segment in high:  # boards with 2 GiB have none
             assign = f"assign_bd_address -target_address_space {space} [get_bd_addr_segs {segment}]"

@@ -1,7 +1,8 @@
 """The top level of a Zynq-7000 for flows without block designs: the processor as a primitive, and an overlay.
 
 Clock, reset, memory and pins of the processor are set up by the boot loader of the board's image; here it
-only lends its ports. The overlay hangs on M_AXI_GP0, S_AXI_HP0 and the first interrupt line, as in the .hwh.
+only lends its ports. The overlay hangs on M_AXI_GP0, S_AXI_HP0, with two memory ports S_AXI_HP1 too, and the
+first interrupt line, as in the .hwh.
 """
 
 from __future__ import annotations
@@ -70,8 +71,8 @@ class Processor7Top(Elaboratable):
             "i_IRQF2P": interrupts,
         }
         ports |= self._control_ports(bridge)
-        if overlay.description.memory_data_bits is not None:
-            ports |= self._memory_ports(overlay)
+        for index, memory in enumerate(overlay.description.memories):
+            ports |= self._memory_ports(getattr(overlay, memory), f"SAXIHP{index}")
         # The tools must not drop it: the chip always has one.
         m.submodules.processor = Instance("PS7", a_keep="true", **ports)
         for name, (wire, direction) in self._pins.items():
@@ -99,9 +100,8 @@ class Processor7Top(Elaboratable):
             }
         return ports
 
-    def _memory_ports(self, overlay: Overlay) -> dict[str, Value]:
-        """S_AXI_HP0: the processor answers. AXI4 without long bursts is AXI3 with write data in order."""
-        bus, prefix = overlay.memory, "SAXIHP0"
+    def _memory_ports(self, bus, prefix: str) -> dict[str, Value]:
+        """S_AXI_HP: the processor answers. AXI4 without long bursts is AXI3 with write data in order."""
         ports: dict[str, Value] = {
             f"i_{prefix}ACLK": ClockSignal("sync"),
             f"i_{prefix}RDISSUECAP1EN": Const(0, 1),

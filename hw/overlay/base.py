@@ -97,7 +97,8 @@ class Overlay(wiring.Component):
     """Base of all overlays. A subclass describes itself to the constructor and overrides `build`.
 
     Ports: `control`, with the registers at 0x0000 and the interrupt controller at 0x1000; `memory` where
-    `memory_data_bits` is given; `interrupt`, a level; and `pins`.
+    `memory_data_bits` is given, and `memory_1` where `memory_ports` is 2; `interrupt`, a level; and `pins`.
+    A channel of a memory port that the datapath leaves alone stays quiet.
 
     Soft reset: `flush` rises, the datapath drains until `idle`, then all of it is reset for one cycle, and
     sticky causes and counters are emptied. The bank's read-write registers and the interrupt controller stay
@@ -114,6 +115,7 @@ class Overlay(wiring.Component):
         stalls: Sequence[str] = (),
         registers: Sequence[Register | Counter] = (),
         memory_data_bits: int | None = None,
+        memory_ports: int = 1,
         pins: Mapping[str, Member] | None = None,
         parameters: Mapping[str, str] | None = None,
     ):
@@ -125,6 +127,7 @@ class Overlay(wiring.Component):
             stalls=tuple(stalls),
             registers=tuple(registers),
             memory_data_bits=memory_data_bits,
+            memory_ports=memory_ports,
             parameters=dict(parameters or {}),
         )
         self.description.register_map.markdown()  # a wrong register is refused here, not while elaborating
@@ -132,9 +135,9 @@ class Overlay(wiring.Component):
         self.design_hash = 0
         self.pins: dict[str, Member] = dict(pins or {})
         members = {"control": In(AXI4Lite(addr_bits=CONTROL_ADDR_BITS)), "interrupt": Out(1)}
-        if self.description.memory_data_bits is not None:
-            signature = AXI4(data_bits=self.description.memory_data_bits, addr_bits=MEMORY_ADDR_BITS)
-            members["memory"] = Out(signature)
+        if memory_data_bits is not None:
+            signature = AXI4(data_bits=memory_data_bits, addr_bits=MEMORY_ADDR_BITS)
+            members |= {port: Out(signature) for port in self.description.memories}
         taken = sorted(set(members) & set(self.pins))
         if taken:
             raise ValueError(

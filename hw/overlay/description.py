@@ -14,6 +14,7 @@ __all__ = [
     "INTERRUPTS",
     "MAGIC",
     "MEMORY_ADDR_BITS",
+    "MEMORY_PORTS",
     "REGISTERS",
     "WATCHDOG",
     "OverlayDescription",
@@ -22,6 +23,8 @@ __all__ = [
 MAGIC = 0x434F_4C4E  #: "COLN", what the register ID reads
 CONTROL_ADDR_BITS = 16
 MEMORY_ADDR_BITS = 40
+#: What an overlay's memory ports are called, the first ones first.
+MEMORY_PORTS = ("memory", "memory_1")
 REGISTERS = Window(base=0x0000, size=0x1000)
 INTERRUPTS = Window(base=0x1000, size=0x1000)
 
@@ -60,6 +63,7 @@ class OverlayDescription:
     stalls: Sequence[str] = ()  #: what cycles are counted for, besides CYCLES and BUSY_CYCLES
     registers: Sequence[Register | Counter] = ()  #: the overlay's own, after the common ones
     memory_data_bits: int | None = None  #: None where the overlay has no memory port
+    memory_ports: int = 1  #: how many of that width, where there are any
     #: What a driver needs to know beyond registers; it finds them among the parameters of the .hwh.
     parameters: Mapping[str, str] = field(default_factory=dict, hash=False)
 
@@ -81,11 +85,22 @@ class OverlayDescription:
             )
         if not self.interrupts:
             raise ValueError(f"overlay {self.name} needs an interrupt, or the host cannot wait for it")
+        if self.memory_ports not in range(1, len(MEMORY_PORTS) + 1):
+            raise ValueError(f"overlay {self.name}: memory_ports must be 1 or 2, not {self.memory_ports!r}")
+        if self.memory_ports > 1 and self.memory_data_bits is None:
+            raise ValueError(
+                f"overlay {self.name}: {self.memory_ports} memory ports need a width; give memory_data_bits"
+            )
 
     @property
     def vlnv(self) -> str:
         """What a pynq driver binds to."""
         return f"colonnade:overlay:{self.name}:{self.version[0]}.{self.version[1]}"
+
+    @property
+    def memories(self) -> tuple[str, ...]:
+        """Names of the memory ports."""
+        return () if self.memory_data_bits is None else MEMORY_PORTS[: self.memory_ports]
 
     @property
     def causes(self) -> tuple[str, ...]:

@@ -12,13 +12,26 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from hw.bus.interrupt_controller import INTERRUPT_REGISTERS
 from hw.bus.register_map import RegisterMap
 from hw.overlay.base import INTERRUPTS, REGISTERS, OverlayDescription
+from hw.overlay.description import MEMORY_PORTS
 
-__all__ = ["Flavour", "overlay_hwh"]
+__all__ = ["Flavour", "MemoryPort", "overlay_hwh", "wired_memories"]
 
 AXI = "xilinx.com:interface:aximm:1.0"
 INTC, CONCAT = "axi_intc", "xlconcat"
 PL_CLOCKS = 4
 MAX_DIVISOR = 63  #: six bits each
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryPort:
+    """A slave of the processor through which the fabric reaches memory, in the vendor's words."""
+
+    name: str
+    clock: str
+    enable: str  #: the parameter that turns it on
+    width: str  #: that sets its data bits
+    described_width: str  #: that a .hwh says them by
+    segments: tuple[str, ...]  #: of memory behind it; the first is on every board
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +43,9 @@ class ProcessingSystem:
     vlnv: str
     arch: str  #: of SYSTEMINFO
     control_port: str  #: the master that the overlay's registers hang on
-    memory_port: str  #: the slave that the overlay's memory port is wired to
+    memory_ports: tuple[MemoryPort, ...]  #: what the overlay's are wired to, in the same order
+    memory_port_bits: int  #: the most that those are wide
+    memory_bytes: int  #: that the first segment of a memory port has room for
     base: int  #: of the window that `control_port` reaches
     irq: str
     clock: str
@@ -54,6 +69,30 @@ class Flavour(Enum):
         return self.processing_system.base
 
 
+def _zynqmp_memory_port(index: int) -> MemoryPort:
+    gp = 2 + index  # its number among all slaves, by which parameters and segments are called
+    return MemoryPort(
+        name=f"S_AXI_HP{index}_FPD",
+        clock=f"saxihp{index}_fpd_aclk",
+        enable=f"PSU__USE__S_AXI_GP{gp}",
+        width=f"PSU__SAXIGP{gp}__DATA_WIDTH",
+        described_width=f"C_SAXIGP{gp}_DATA_WIDTH",
+        segments=(f"SAXIGP{gp}/HP{index}_DDR_LOW", f"SAXIGP{gp}/HP{index}_DDR_HIGH"),
+    )
+
+
+def _zynq7000_memory_port(index: int) -> MemoryPort:
+    name = f"S_AXI_HP{index}"
+    return MemoryPort(
+        name=name,
+        clock=f"{name}_ACLK",
+        enable=f"PCW_USE_{name}",
+        width=f"PCW_{name}_DATA_WIDTH",
+        described_width=f"PCW_{name}_DATA_WIDTH",
+        segments=(f"{name}/HP{index}_DDR_LOWOCM",),
+    )
+
+
 _PROCESSING_SYSTEMS = {
     Flavour.ZYNQMP: ProcessingSystem(
         module_type="zynq_ultra_ps_e",
@@ -61,7 +100,9 @@ _PROCESSING_SYSTEMS = {
         vlnv="xilinx.com:ip:zynq_ultra_ps_e:3.5",
         arch="zynquplus",
         control_port="M_AXI_HPM0_FPD",
-        memory_port="S_AXI_HP0_FPD",
+        memory_ports=tuple(map(_zynqmp_memory_port, range(len(MEMORY_PORTS)))),
+        memory_port_bits=128,
+        memory_bytes=1 << 31,
         base=0xA000_0000,
         irq="pl_ps_irq0",
         clock="pl_clk0",
@@ -74,7 +115,9 @@ _PROCESSING_SYSTEMS = {
         vlnv="xilinx.com:ip:processing_system7:5.5",
         arch="zynq",
         control_port="M_AXI_GP0",
-        memory_port="S_AXI_HP0",
+        memory_ports=tuple(map(_zynq7000_memory_port, range(len(MEMORY_PORTS)))),
+        memory_port_bits=64,
+        memory_bytes=1 << 30,
         base=0x4000_0000,
         irq="IRQ_F2P",
         clock="FCLK_CLK0",
@@ -82,6 +125,16 @@ _PROCESSING_SYSTEMS = {
         pll_name="IO PLL",
     ),
 }
+
+
+def wired_memories(
+    description: OverlayDescription, flavour: Flavour
+) -> Iterator[tuple[str, MemoryPort, int]]:
+    """Each memory port of the overlay, what it is wired to, and the data bits of that."""
+    system = flavour.processing_system
+    for name, port in zip(description.memories, system.memory_ports, strict=False):
+        assert description.memory_data_bits is not None
+        yield name, port, min(description.memory_data_bits, system.memory_port_bits)
 
 
 def clock_divisors(*, pll_mhz: float, clock_mhz: float) -> tuple[int, int]:
@@ -158,9 +211,37 @@ def _slave(module: Element, name: str, data_bits: int = 32) -> None:
     _interface(SubElement(module, "BUSINTERFACES"), name, "SLAVE", data_bits)
 
 
-def _interface(interfaces: Element, name: str, kind: str, data_bits: int) -> None:
+def _interface(interfaces: Element, name: str, kind: str, data_bits: int, *, bus: str = "") -> None:
+    """Interfaces that are wired to each other have the name of their `bus` in common."""
     SubElement(
-        interfaces, "BUSINTERFACE", BUSNAME=name, DATAWIDTH=str(data_bits), NAME=name, TYPE=kind, VLNV=AXI
+        interfaces,
+        "BUSINTERFACE",
+        BUSNAME=bus or name,
+        DATAWIDTH=str(data_bits),
+        NAME=name,
+        TYPE=kind,
+        VLNV=AXI,
+    )
+
+
+def _range(
+    memory_map: Element, *, master: str, slave: tuple[str, str], block: str, kind: str, base: int, size: int
+) -> None:
+    """Addresses by which a master reaches a slave, an instance and its interface."""
+    SubElement(
+        memory_map,
+        "MEMRANGE",
+        ADDRESSBLOCK=block,
+        BASENAME="C_BASEADDR",
+        BASEVALUE=f"0x{base:08X}",
+        HIGHNAME="C_HIGHADDR",
+        HIGHVALUE=f"0x{base + size - 1:08X}",
+        INSTANCE=slave[0],
+        IS_DATA="TRUE",
+        IS_INSTRUCTION="TRUE",
+        MASTERBUSINTERFACE=master,
+        MEMTYPE=kind,
+        SLAVEBUSINTERFACE=slave[1],
     )
 
 
@@ -206,7 +287,7 @@ def _properties(element: Element, **values: object) -> None:
 
 
 def _overlay_module(description: OverlayDescription, flavour: Flavour, design_hash: int) -> Element:
-    module = _module(description.name, description.vlnv)
+    module, system = _module(description.name, description.vlnv), flavour.processing_system
     _registers(module, "S_AXI_CONTROL", description.register_map.with_constants(DESIGN_HASH=design_hash))
     base = flavour.base + REGISTERS.base
     values: dict[str, object] = {
@@ -218,15 +299,24 @@ def _overlay_module(description: OverlayDescription, flavour: Flavour, design_ha
         values["MEMORY_DATA_BITS"] = description.memory_data_bits
     _parameters(module, values | dict(description.parameters))
     ports = SubElement(module, "PORTS")
-    _port(
-        ports, "clk", "I", (flavour.processing_system.instance, flavour.processing_system.clock), kind="clk"
-    )
+    _port(ports, "clk", "I", (system.instance, system.clock), kind="clk")
     for index, name in enumerate(description.interrupts):
         _port(ports, name, "O", (CONCAT, f"In{index}"), kind="INTERRUPT")
     interfaces = SubElement(module, "BUSINTERFACES")
     _interface(interfaces, "S_AXI_CONTROL", "SLAVE", 32)
-    if description.memory_data_bits is not None:
-        _interface(interfaces, "M_AXI_MEMORY", "MASTER", description.memory_data_bits)
+    memory_map = SubElement(module, "MEMORYMAP")
+    for name, port, _ in wired_memories(description, flavour):
+        master, bits = f"M_AXI_{name.upper()}", description.memory_data_bits or 0
+        _interface(interfaces, master, "MASTER", bits, bus=port.name)
+        _range(
+            memory_map,
+            master=master,
+            slave=(system.instance, port.name),
+            block=port.segments[0].rpartition("/")[2],
+            kind="MEMORY",
+            base=0,
+            size=system.memory_bytes,
+        )
     return module
 
 
@@ -277,23 +367,19 @@ def _system_module(description: OverlayDescription, flavour: Flavour, clock_mhz:
     _port(ports, system.irq, "I", (INTC, "irq"), kind="INTERRUPT")
     interfaces = SubElement(module, "BUSINTERFACES")
     _interface(interfaces, system.control_port, "MASTER", 32)
+    for _, port, bits in wired_memories(description, flavour):
+        _interface(interfaces, port.name, "SLAVE", bits)
     memory_map = SubElement(module, "MEMORYMAP")
     slaves = ((description.name, "S_AXI_CONTROL", REGISTERS), (INTC, "s_axi", INTERRUPTS))
     for instance, interface, window in slaves:
-        SubElement(
+        _range(
             memory_map,
-            "MEMRANGE",
-            ADDRESSBLOCK="Reg",
-            BASENAME="C_BASEADDR",
-            BASEVALUE=f"0x{system.base + window.base:08X}",
-            HIGHNAME="C_HIGHADDR",
-            HIGHVALUE=f"0x{system.base + window.base + window.size - 1:08X}",
-            INSTANCE=instance,
-            IS_DATA="TRUE",
-            IS_INSTRUCTION="TRUE",
-            MASTERBUSINTERFACE=system.control_port,
-            MEMTYPE="REGISTER",
-            SLAVEBUSINTERFACE=interface,
+            master=system.control_port,
+            slave=(instance, interface),
+            block="Reg",
+            kind="REGISTER",
+            base=system.base + window.base,
+            size=window.size,
         )
     return module
 
@@ -307,10 +393,9 @@ def _system_parameters(
     if flavour is Flavour.ZYNQMP:
         # pynq programs the widths of the ports between fabric and processor from these.
         yield "C_MAXIGP0_DATA_WIDTH", 32
-        if description.memory_data_bits is not None:
-            yield "C_SAXIGP2_DATA_WIDTH", description.memory_data_bits
-    elif description.memory_data_bits is not None:
-        yield "PCW_S_AXI_HP0_DATA_WIDTH", min(description.memory_data_bits, 64)
+    for _, port, bits in wired_memories(description, flavour):
+        yield port.enable, 1
+        yield port.described_width, bits
     for index in range(PL_CLOCKS):  # pynq asks for all of them
         zynqmp = f"PSU__CRL_APB__PL{index}_REF_CTRL__"
         if flavour is Flavour.ZYNQMP:

@@ -33,9 +33,9 @@ class OverlayPackage:
     description: OverlayDescription
     design_hash: int  #: the 32 bits that register DESIGN_HASH and the .hwh carry
     digest: str  #: the whole hash, in hex; the key for caches of what is built from it
-    verilog: (
-        str  #: top module named as the overlay; ports `clk`, `rst`, `s_axi_control_*`, `m_axi_memory_*`, pins
-    )
+    #: Top module named as the overlay; ports `clk`, `rst`, `s_axi_control_*`, `m_axi_memory_*`, for a second
+    #: memory port `m_axi_memory_1_*`, and pins.
+    verilog: str
     pins: tuple[Pin, ...]
 
     @property

@@ -1,5 +1,7 @@
 """The `tile` overlay: the convolution engine behind registers, with its program and its maps in memory."""
 
+from collections.abc import Mapping
+
 from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import stream, wiring
 
@@ -20,6 +22,8 @@ __all__ = ["TileOverlay"]
 
 #: Bits of the longest transfer's length: programs, and words of weights at once, are shorter than 16 MiB.
 LENGTH_BITS = 24
+#: Which memory port each reader hangs on, the first or the second; where there is one, all share it.
+PORT_OF_READER = {"data": 0, "code": 1}
 
 
 class TileOverlay(Overlay):
@@ -30,6 +34,8 @@ class TileOverlay(Overlay):
     an illegal instruction or an address beyond ARENA_LENGTH. After such a halt BUSY stays until a soft reset.
     Bus errors are kept and the job goes on, with wrong data, to its end. With `technology`, adders are
     instantiated for that family, see `TernaryAdd`; simulators and other families want none.
+
+    With `Preset.ports` of two, features, weights and results go by `memory` and instructions by `memory_1`.
     """
 
     def __init__(self, *, preset: str | Preset = "sim", outstanding: int = 8, technology: str | None = None):
@@ -40,6 +46,7 @@ class TileOverlay(Overlay):
             name="tile",
             version=(1, 0),
             memory_data_bits=self.preset.bus_bits,
+            memory_ports=self.preset.ports,
             errors=("instruction", "range", "read", "write"),
             stalls=("load", "store", "drain"),
             registers=_registers(),
@@ -54,12 +61,10 @@ class TileOverlay(Overlay):
         )
         m.submodules.reader = reader = Reader(data_bits=bus_bits, outstanding=self._outstanding)
         m.submodules.writer = writer = Writer(data_bits=bus_bits, outstanding=self._outstanding)
-        m.submodules.share = share = ReadShare(n=2, data_bits=bus_bits)
-        for index, each in enumerate((reader, code)):
-            wiring.connect(m, each.ar, share.readers[index].ar)
-            wiring.connect(m, each.r, share.readers[index].r)
-        for channel, unit in (("ar", share), ("r", share), ("aw", writer), ("w", writer), ("b", writer)):
-            wiring.connect(m, getattr(unit, channel), wiring.flipped(getattr(self.memory, channel)))
+        readers = {"data": reader, "code": code}
+        shares = self._connect_readers(m, readers)
+        for channel in ("aw", "w", "b"):
+            wiring.connect(m, getattr(writer, channel), wiring.flipped(getattr(self.memory, channel)))
         wiring.connect(m, code.data, engine.code)
         wiring.connect(m, reader.data, engine.read_data)
         wiring.connect(m, engine.write_data, writer.data)
@@ -87,15 +92,36 @@ class TileOverlay(Overlay):
         stops = engine.illegal | engine.outside
         with m.If(stops):
             m.d.sync += halted.eq(1)
+        units: list[Reader | Writer | ReadShare] = [*readers.values(), writer, *shares]
         m.d.comb += [
             shell.busy.eq(busy),
-            shell.idle.eq(code.idle & reader.idle & writer.idle & share.idle),
+            shell.idle.eq(Cat(unit.idle for unit in units).all()),
             shell.progress.eq(engine.busy),
             shell.interrupts["done"].eq((busy & engine.finished & ~halted) | stops),
         ]
-        for each in (code, reader, writer):
+        for each in (*readers.values(), writer):
             m.d.comb += each.flush.eq(shell.flush)
-        self._report(m, shell, engine, code, reader, writer, busy)
+        self._report(m, shell, engine, readers, writer, busy)
+
+    def _connect_readers(self, m: Module, readers: Mapping[str, Reader]) -> list[ReadShare]:
+        """Each to its memory port; return what stands between where several share one."""
+        shares: list[ReadShare] = []
+        last = self.preset.ports - 1
+        for index, memory in enumerate(self.description.memories):
+            units = [reader for name, reader in readers.items() if min(PORT_OF_READER[name], last) == index]
+            source: Reader | ReadShare = units[0]
+            if len(units) > 1:
+                m.submodules[f"share_{memory}"] = source = share = ReadShare(
+                    n=len(units), data_bits=self.preset.bus_bits
+                )
+                for unit, its in zip(units, share.readers, strict=True):
+                    wiring.connect(m, unit.ar, its.ar)
+                    wiring.connect(m, unit.r, its.r)
+                shares.append(share)
+            for channel in ("ar", "r"):
+                port = getattr(getattr(self, memory), channel)
+                wiring.connect(m, getattr(source, channel), wiring.flipped(port))
+        return shares
 
     def _request(self, m: Module, source, sink) -> None:
         """Of whole beats, and the DMA engine loses all that would shift bytes between lanes."""
@@ -108,15 +134,13 @@ class TileOverlay(Overlay):
             source.ready.eq(sink.ready),
         ]
 
-    def _report(self, m: Module, shell: OverlayShell, engine, code, reader, writer, busy: Signal) -> None:
+    def _report(self, m: Module, shell: OverlayShell, engine, readers, writer, busy: Signal) -> None:
         registers = shell.registers
         m.d.comb += [
             shell.errors["instruction"].raised.eq(engine.illegal),
             shell.errors["instruction"].addr.eq(engine.illegal_number << 5),
             shell.errors["range"].raised.eq(engine.outside),
             shell.errors["range"].addr.eq(engine.outside_addr),
-            shell.errors["read"].raised.eq(reader.error.valid | code.error.valid),
-            shell.errors["read"].addr.eq(reader.error.addr),
             shell.errors["write"].raised.eq(writer.error.valid),
             shell.errors["write"].addr.eq(writer.error.addr),
             shell.stalls["load"].eq(busy & engine.wait_load),
@@ -124,8 +148,10 @@ class TileOverlay(Overlay):
             shell.stalls["drain"].eq(busy & engine.wait_drain),
             engine.profile.entry.eq(registers.profile_entry),
         ]
-        with m.If(code.error.valid):
-            m.d.comb += shell.errors["read"].addr.eq(code.error.addr)
+        failed = shell.errors["read"]
+        for reader in readers.values():
+            with m.If(reader.error.valid):
+                m.d.comb += [failed.raised.eq(1), failed.addr.eq(reader.error.addr)]
         for index, name in enumerate(EVENTS):
             m.d.comb += getattr(registers, f"profile_{name}").eq(engine.profile.word[index])
 

@@ -26,6 +26,7 @@ class Preset:
     row_slots: int = 4  #: output rows that may wait for the bus
     accumulator_bits: int = 26
     queue: int = 128  #: instructions that wait for each unit; as many as go into block memory
+    ports: int = 1  #: AXI4 masters to memory; of two, the second brings the instructions
 
     def __post_init__(self) -> None:
         if self.channels not in (8, 16):
@@ -39,6 +40,8 @@ class Preset:
                 )
         if not 1 <= self.pixels <= 16:
             raise ValueError(f"preset {self.name!r}: pixels must be 1 to 16, not {self.pixels!r}")
+        if self.ports not in (1, 2):
+            raise ValueError(f"preset {self.name!r}: ports must be 1 or 2, not {self.ports!r}")
         if not 18 <= self.accumulator_bits <= 26:
             raise ValueError(
                 f"preset {self.name!r}: accumulator_bits must be 18 to 26, for a bias shares a 32-bit word "
@@ -68,8 +71,10 @@ class Preset:
 
     @property
     def target_hash(self) -> str:
-        """What a compiled binary must match: these parameters, and what the instructions are."""
-        matched = (sorted(asdict(self).items()), sorted(FIELDS.items()))
+        """What a compiled binary must match: what the instructions are, and all parameters but the ports."""
+        parameters = asdict(self)
+        del parameters["ports"]  # by whichever port a word comes, it is the same word
+        matched = (sorted(parameters.items()), sorted(FIELDS.items()))
         return hashlib.sha256(repr(matched).encode()).hexdigest()[:8]
 
     def replace(self, **changes: Any) -> Preset:
@@ -94,11 +99,11 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             name="zu3eg", pixels=4, channels=16, feature_words=4096, weight_words=4096, row_words=256,
-            kept_words=4096,
+            kept_words=4096, ports=2,
         ),
         Preset(
             name="zu7ev", pixels=8, channels=16, feature_words=4096, weight_words=4096, row_words=512,
-            kept_words=8192,
+            kept_words=8192, ports=2,
         ),
     )
 }  # fmt: skip

@@ -86,7 +86,7 @@ class DetectorRun:
 
 
 def run_detector(
-    program: Program, preset: str, pictures: Iterable[np.ndarray], *, memory: MemoryModel = MEMORY
+    program: Program, preset: str | Preset, pictures: Iterable[np.ndarray], *, memory: MemoryModel = MEMORY
 ) -> DetectorRun:
     """Run `pictures`, integers of the program's input shape, and compare all outputs with the golden's."""
     compiled = compile_program(program, preset)

@@ -8,6 +8,7 @@ import numpy as np
 
 from host.tile import TileBinary
 from hw.tile.compile import Compiled, compile_program
+from hw.tile.preset import Preset
 from models.program import Output, Program, Quantiser, ops, run
 from sim.board import MemoryModel
 from sim.campaigns.tile import TileBench
@@ -72,7 +73,7 @@ def compulsory_bytes(compiled: Compiled) -> int:
     return sum(cost.compulsory_bytes for cost in compiled.costs)
 
 
-def measure_stack(preset: str, program: Program) -> StackResult:
+def measure_stack(preset: str | Preset, program: Program) -> StackResult:
     """Run it once and compare the cycles of each layer with the compiler's."""
     sample = np.random.default_rng(1).integers(0, 256, program.input_shape)
     compiled = compile_program(program, preset)

@@ -22,7 +22,12 @@ def test_an_engine_that_is_not_there_is_named():
 
 
 def test_a_trial_does_not_replace_what_a_campaign_found(kept, monkeypatch):
+    tried = []
+
     class Right:
+        def __init__(self, *, preset):
+            tried.append(preset.ports)
+
         def __enter__(self):
             return self
 
@@ -39,3 +44,9 @@ def test_a_trial_does_not_replace_what_a_campaign_found(kept, monkeypatch):
     assert not kept
     assert CliRunner().invoke(app, ["tile", "--no-use"]).exit_code == 1
     assert kept["tile"] == {"tile.layers": 500, "tile.networks": 100, "tile.mismatches": 1}
+    assert tried == [1, 1]
+    kept.clear()
+    other = CliRunner().invoke(app, ["tile", "--no-use", "--ports", "2"])
+    assert other.exit_code == 1
+    assert "tile.mismatches" in other.output, "it is shown, and yet not recorded"
+    assert (kept, tried[2:]) == ({}, [2])

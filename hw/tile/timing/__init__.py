@@ -31,7 +31,8 @@ def layer_cycles(
     """
     clock, port = Clock(), ReadPort(latency)
     reader = Reader(clock, port, outstanding=outstanding)
-    code_reader = Reader(clock, port, outstanding=OUTSTANDING, most=BURST_BEATS)
+    code_port = port if preset.ports == 1 else ReadPort(latency)
+    code_reader = Reader(clock, code_port, outstanding=OUTSTANDING, most=BURST_BEATS)
     fetch = Fetch(code, preset, clock, code_reader)
     loads, computes, stores = fetch.queues
     kept = KeptMaps(clock)

@@ -16,7 +16,7 @@ def test_every_board_is_whole(board):
     assert board.flows
     assert (board.flavour is None) == (board.memory_port is None) == (FlowName.ECP5 in board.flows)
     if board.flavour is not None:
-        assert board.memory_port == board.flavour.processing_system.memory_port
+        assert board.memory_port == board.flavour.processing_system.memory_ports[0].name
 
 
 @pytest.mark.parametrize(

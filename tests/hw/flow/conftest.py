@@ -9,13 +9,14 @@ from hw.overlay.base import Overlay
 
 
 class Tally(Overlay):
-    """The smallest overlay with a memory port and pins."""
+    """The smallest overlay with memory ports and pins."""
 
-    def __init__(self, *, memory_data_bits=64, pins=True):
+    def __init__(self, *, memory_data_bits=64, memory_ports=1, pins=True):
         super().__init__(
             name="tally",
             version=(1, 0),
             memory_data_bits=memory_data_bits,
+            memory_ports=memory_ports,
             registers=(Register(name="CONTROL", fields=(Field(name="START", access=Access.PULSE),)),),
             pins={"can_rx": In(1), "can_tx": Out(1)} if pins else {},
         )

@@ -35,6 +35,16 @@ def test_the_wrapper_hands_everything_through(ports):
     assert "POLARITY ACTIVE_HIGH" in text
 
 
+def test_two_memory_ports_are_two_interfaces(tally):
+    ports = module_ports(package(tally(memory_ports=2)).verilog, "tally")
+    first, second = (
+        {port.logical_name for port in ports if port.bus == bus} for bus in ("m_axi_memory", "m_axi_memory_1")
+    )
+    assert {"ARADDR", "RDATA", "WSTRB", "BREADY"} <= first == second
+    text = block_wrapper(ports, module="tally", wrapper="tally_block")
+    assert "ASSOCIATED_BUSIF m_axi_memory:m_axi_memory_1:s_axi_control, ASSOCIATED_RESET rst" in text
+
+
 def test_a_module_that_is_not_there_is_refused():
     with pytest.raises(ValueError, match="no module 'gone'"):
         module_ports("module x(a);\n  input a;\nendmodule\n", "gone")

@@ -26,10 +26,11 @@ VENDOR_PINS = {
     "smartconnect": {"aclk", "aresetn", "S00_AXI", "M00_AXI"},
     "zynq_ultra_ps_e": {
         "pl_clk0", "pl_resetn0", "pl_ps_irq0", "maxihpm0_fpd_aclk", "saxihp0_fpd_aclk",
-        "M_AXI_HPM0_FPD", "S_AXI_HP0_FPD",
+        "saxihp1_fpd_aclk", "M_AXI_HPM0_FPD", "S_AXI_HP0_FPD", "S_AXI_HP1_FPD",
     },
     "processing_system7": {
-        "FCLK_CLK0", "FCLK_RESET0_N", "IRQ_F2P", "M_AXI_GP0_ACLK", "S_AXI_HP0_ACLK", "M_AXI_GP0", "S_AXI_HP0",
+        "FCLK_CLK0", "FCLK_RESET0_N", "IRQ_F2P", "M_AXI_GP0_ACLK", "S_AXI_HP0_ACLK", "S_AXI_HP1_ACLK",
+        "M_AXI_GP0", "S_AXI_HP0", "S_AXI_HP1",
     },
 }  # fmt: skip
 
@@ -83,9 +84,9 @@ def split(line):
     return [*words, word]
 
 
-@pytest.fixture(scope="module")
-def packed(tally):
-    return package(tally())
+@pytest.fixture(scope="module", params=[1, 2], ids=["one memory port", "two memory ports"])
+def packed(tally, request):
+    return package(tally(memory_ports=request.param))
 
 
 @pytest.fixture(scope="module", params=ZYNQ_BOARDS, ids=lambda board: board.name)
@@ -149,7 +150,7 @@ def test_every_pin_of_the_overlay_is_connected_once(design, packed):
 def test_the_hwh_says_the_same(design, packed, board):
     root = ElementTree.fromstring(packed.hwh(board.flavour, clock_mhz=100).split("\n", 1)[1])
     system = board.flavour.processing_system
-    ranges = [node.attrib for node in root.iter("MEMRANGE")]
+    ranges = [node.attrib for node in root.iter("MEMRANGE") if node.get("MEMTYPE") == "REGISTER"]
     (control,) = [c for c in design.of("assign_bd_address") if "-offset" in c]
     base, size = int(control[control.index("-offset") + 1], 0), control[control.index("-range") + 1]
     assert control[-1] == "get_bd_addr_segs overlay/s_axi_control/reg0"
@@ -170,6 +171,18 @@ def test_the_hwh_says_the_same(design, packed, board):
     assert f"{system.instance}/{interrupt}" in design.net_of("overlay/interrupt")
     assert {f"{system.instance}/{system.control_port}", "control/S00_AXI"} in design.buses
     assert {f"{system.instance}/{board.memory_port}", "memory/M00_AXI"} in design.buses
+    reached = [node.attrib for node in root.iter("MEMRANGE") if node.get("MEMTYPE") == "MEMORY"]
+    assert len(reached) == packed.description.memory_ports
+    for memory in reached:
+        master = memory["MASTERBUSINTERFACE"].lower()  # m_axi_<cell>
+        cell = master.removeprefix("m_axi_")
+        assert {f"overlay/{master}", f"{cell}/S00_AXI"} in design.buses
+        assert {f"{cell}/M00_AXI", f"{system.instance}/{memory['SLAVEBUSINTERFACE']}"} in design.buses
+        assert f"{cell}/aclk" in design.net_of("overlay/clk")
+        assigned = [
+            c for c in design.of("assign_bd_address") if c[2] == f"get_bd_addr_spaces overlay/{master}"
+        ]
+        assert assigned[0][-1].endswith(f"/{memory['ADDRESSBLOCK']}")
 
     described = {node.get("NAME"): node.get("VALUE") for node in processor.iter("PARAMETER")}
     (settings,) = [
@@ -180,13 +193,24 @@ def test_the_hwh_says_the_same(design, packed, board):
         pairs = {
             "CONFIG.PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ": "PSU__CRL_APB__PL0_REF_CTRL__ACT_FREQMHZ",
             "CONFIG.PSU__SAXIGP2__DATA_WIDTH": "C_SAXIGP2_DATA_WIDTH",
+            "CONFIG.PSU__SAXIGP3__DATA_WIDTH": "C_SAXIGP3_DATA_WIDTH",
+            "CONFIG.PSU__USE__S_AXI_GP2": "PSU__USE__S_AXI_GP2",
+            "CONFIG.PSU__USE__S_AXI_GP3": "PSU__USE__S_AXI_GP3",
             "CONFIG.PSU__MAXIGP0__DATA_WIDTH": "C_MAXIGP0_DATA_WIDTH",
         }
     else:
         pairs = {
             "CONFIG.PCW_FPGA0_PERIPHERAL_FREQMHZ": "PSU__CRL_APB__PL0_REF_CTRL__ACT_FREQMHZ",
             "CONFIG.PCW_S_AXI_HP0_DATA_WIDTH": "PCW_S_AXI_HP0_DATA_WIDTH",
+            "CONFIG.PCW_S_AXI_HP1_DATA_WIDTH": "PCW_S_AXI_HP1_DATA_WIDTH",
+            "CONFIG.PCW_USE_S_AXI_HP0": "PCW_USE_S_AXI_HP0",
+            "CONFIG.PCW_USE_S_AXI_HP1": "PCW_USE_S_AXI_HP1",
         }
+    second = {name for name in pairs if "GP3" in name or "HP1" in name}
+    assert len(second) == 2
+    if packed.description.memory_ports == 1:
+        assert {settings.get(name, "0") for name in second} == {"0"}
+        assert not {pairs.pop(name) for name in second} & set(described)
     for ours, theirs in pairs.items():
         assert settings[ours] == described[theirs], ours
 

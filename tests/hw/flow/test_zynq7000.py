@@ -149,8 +149,10 @@ def test_a_memory_port_of_another_width_is_refused(tally):
         Processor7Top(tally(memory_data_bits=128))
 
 
-@pytest.mark.parametrize("memory", [64, None])
-def test_yosys_maps_it_and_wires_the_processor_by_its_real_ports(tally, tmp_path, databases, stub, memory):
+@pytest.mark.parametrize(("memory", "ports"), [(64, 1), (64, 2), (None, 1)])
+def test_yosys_maps_it_and_wires_the_processor_by_its_real_ports(
+    tally, tmp_path, databases, stub, memory, ports
+):
     """The real yosys; nextpnr is a stub that shows which netlist it was given."""
     (tmp_path / "made.bit").write_bytes(BIT.to_bytes())
     (tmp_path / "made.json").write_text(json.dumps(REPORT))
@@ -160,7 +162,7 @@ def test_yosys_maps_it_and_wires_the_processor_by_its_real_ports(tally, tmp_path
     )
     stub("fasm2frames", "echo > top.frames")
     stub("xc7frames2bit", f"cp {tmp_path}/made.bit top.bit")
-    build(tmp_path, tally(memory_data_bits=memory))
+    build(tmp_path, tally(memory_data_bits=memory, memory_ports=ports))
     cells = list(json.loads((tmp_path / "seen.json").read_text())["modules"]["top"]["cells"].values())
     kinds = {cell["type"] for cell in cells}
     assert {"PS7", "BUFG", "IBUF", "OBUF", "FDRE", "LUT6"} <= kinds
@@ -170,6 +172,6 @@ def test_yosys_maps_it_and_wires_the_processor_by_its_real_ports(tally, tmp_path
     known = _processor_ports()
     assert {name: width for name, (_, width) in known.items() if name in wired} == wired
     inputs = {name for name, (way, _) in known.items() if way == "input"}
-    for prefix, used in (("MAXIGP0", True), ("SAXIHP0", memory is not None)):
+    for prefix, used in (("MAXIGP0", True), ("SAXIHP0", memory is not None), ("SAXIHP1", ports == 2)):
         wanted = {name for name in inputs if name.startswith(prefix)}
         assert (wanted <= set(wired)) == used, f"an input of {prefix} is left open"

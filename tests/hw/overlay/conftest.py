@@ -9,7 +9,7 @@ from hw.overlay.base import Overlay
 class Tally(Overlay):
     """A job counts down from LENGTH; `hold` stops it; it cannot be reset before its last cycle."""
 
-    def __init__(self, *, name="tally", steps=1, memory_data_bits=64):
+    def __init__(self, *, name="tally", steps=1, memory_data_bits=64, memory_ports=1):
         self._steps = steps
         super().__init__(
             name=name,
@@ -18,6 +18,7 @@ class Tally(Overlay):
             interrupts=("done", "half"),
             stalls=("held",),
             memory_data_bits=memory_data_bits,
+            memory_ports=memory_ports,
             registers=(
                 Register(
                     name="CONTROL",

@@ -38,6 +38,14 @@ def describe(**changes):
             "overlay x: interrupt 'read' would hide an attribute of pynq's",
         ),
         (lambda: describe(stalls=("No",)), "overlay x: stall 'No' must be lower case"),
+        (
+            lambda: describe(memory_data_bits=64, memory_ports=3),
+            "overlay x: memory_ports must be 1 or 2, not 3",
+        ),
+        (
+            lambda: describe(memory_ports=2),
+            "overlay x: 2 memory ports need a width; give memory_data_bits",
+        ),
         (lambda: describe(errors=("first",)).register_map, "would have the port 'error_first' twice"),
         (
             lambda: Overlay(name="x", version=(1, 0), pins={"interrupt": In(1)}),

@@ -1,3 +1,5 @@
+from xml.etree import ElementTree
+
 import pytest
 from pynqmetadata.frontends import Metadata
 
@@ -106,10 +108,47 @@ def test_pynq_programs_the_port_widths_from_it(parsed, flavour):
     }
 
 
-def test_an_overlay_without_memory_has_no_master(tally):
-    text = overlay_hwh(tally(memory_data_bits=None).description, flavour=Flavour.ZYNQMP, design_hash=0)
-    assert "M_AXI_MEMORY" not in text
-    assert "C_SAXIGP2_DATA_WIDTH" not in text
+#: Of each family: what each memory port is wired to, and the parameters of the processor that tell of it.
+MEMORY_WIRES = {
+    "zynqmp": [
+        ("M_AXI_MEMORY", "S_AXI_HP0_FPD", {"PSU__USE__S_AXI_GP2": "1", "C_SAXIGP2_DATA_WIDTH": "64"}),
+        ("M_AXI_MEMORY_1", "S_AXI_HP1_FPD", {"PSU__USE__S_AXI_GP3": "1", "C_SAXIGP3_DATA_WIDTH": "64"}),
+    ],
+    "zynq7000": [
+        ("M_AXI_MEMORY", "S_AXI_HP0", {"PCW_USE_S_AXI_HP0": "1", "PCW_S_AXI_HP0_DATA_WIDTH": "64"}),
+        ("M_AXI_MEMORY_1", "S_AXI_HP1", {"PCW_USE_S_AXI_HP1": "1", "PCW_S_AXI_HP1_DATA_WIDTH": "64"}),
+    ],
+}
+
+
+@pytest.mark.parametrize("ports", [1, 2])
+def test_each_memory_port_reaches_memory_by_a_port_of_the_processor(tally, flavour, ports, tmp_path):
+    from pynqmetadata.views.runtime import RuntimeMetadataParser
+
+    description = tally(memory_ports=ports).description
+    path = tmp_path / "tally.hwh"
+    path.write_text(overlay_hwh(description, flavour=Flavour(flavour), design_hash=0))
+    metadata = Metadata(input=str(path))
+    parameters = metadata.blocks[SYSTEMS[flavour]].parameters
+    buses = {node.get("NAME"): node.get("BUSNAME") for node in ElementTree.parse(path).iter("BUSINTERFACE")}
+    for index, (master, slave, told) in enumerate(MEMORY_WIRES[flavour]):
+        if index < ports:
+            (reached,) = metadata.blocks["tally"].ports[master].addrmap.values()
+            assert (reached["memtype"], reached["baseaddr"]) == ("memory", 0)
+            assert f"{slave}[" in reached["subord_port"]
+            assert buses[master] == buses[slave]
+            assert {name: parameters[name].value for name in told} == told
+        else:
+            assert {master, slave, *told}.isdisjoint({*buses, *parameters})
+    parsed = RuntimeMetadataParser(metadata)
+    assert set(parsed.ip_dict) == {"tally", "axi_intc", SYSTEMS[flavour]}
+    assert not parsed.mem_dict, "the processor's own memory is none that the overlay brings"
+
+
+def test_an_overlay_without_memory_has_no_master(tally, flavour):
+    text = overlay_hwh(tally(memory_data_bits=None).description, flavour=Flavour(flavour), design_hash=0)
+    for master, slave, told in MEMORY_WIRES[flavour]:
+        assert not [name for name in (master, slave, *told) if name in text]
 
 
 @pytest.mark.parametrize(

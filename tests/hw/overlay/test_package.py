@@ -64,6 +64,12 @@ def test_the_verilog_has_the_ports_and_no_paths(packaged):
     assert packaged.pins == (Pin(name="hold", bits=1, output=False), Pin(name="light", bits=4, output=True))
 
 
+def test_a_second_memory_port_is_in_the_verilog(packaged, tally):
+    second = " m_axi_memory_1_rdata;"
+    assert second not in packaged.verilog
+    assert second in package(tally(memory_ports=2)).verilog
+
+
 def test_the_files_are_complete_and_pynq_reads_the_container(packaged, tmp_path):
     bitstream = packaged.write(tmp_path / "new" / "folder", "zynq7000")
     assert sorted(path.name for path in bitstream.parent.iterdir()) == ["tally.bit", "tally.hwh", "tally.v"]

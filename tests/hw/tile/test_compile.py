@@ -119,6 +119,21 @@ def test_presets_are_checked():
         preset("none")
     with pytest.raises(ValueError, match=r"weight_words must be a power of two"):
         Preset(name="odd", pixels=1, channels=8, feature_words=64, weight_words=100, row_words=64)
+    with pytest.raises(ValueError, match=r"preset 'sim': ports must be 1 or 2, not 3"):
+        preset("sim").replace(ports=3)
+
+
+def test_a_second_port_is_foreseen_and_asks_for_no_other_binary():
+    from sim.campaigns.tile_stack import stack
+
+    one = preset("sim")
+    two = one.replace(ports=2)
+    before, after = (compile_program(stack(size=40), engine) for engine in (one, two))
+    assert one.target_hash == two.target_hash
+    assert before.code == after.code
+    cycles = [(a.cycles, b.cycles) for a, b in zip(before.costs, after.costs, strict=True)]
+    assert sum(alone for alone, _ in cycles) > sum(apart for _, apart in cycles)
+    assert all(apart <= alone for alone, apart in cycles)
 
 
 def test_a_depthwise_layer_is_compiled_to_windows_and_its_cost_is_foreseen():

@@ -21,9 +21,9 @@ SIM = preset("sim")
 LAYERS = ((3, 1, 10), (1, 1, 20), (3, 2, 9))
 
 
-@pytest.fixture(scope="module")
-def bench(event_loop_of_pynq):
-    with TileBench() as bench:
+@pytest.fixture(scope="module", params=[1, 2], ids=["one port", "two ports"])
+def bench(event_loop_of_pynq, request):
+    with TileBench(preset=preset("sim").replace(ports=request.param)) as bench:
         yield bench
 
 
@@ -95,6 +95,24 @@ def _decoded(code):
     return [decode(code[at : at + BYTES]) for at in range(0, len(code), BYTES)]
 
 
+def test_instructions_come_by_the_last_port_and_all_else_by_the_first(job):
+    bench, binary, sample, expected = job
+    before = bench.board.statistics
+    assert (bench.engine.run(sample)[0] == expected).all()
+    moved = {
+        port: tuple(counts[way] - before[port][way] for way in ("read_beats", "write_beats"))
+        for port, counts in bench.board.statistics.items()
+    }
+    costs = compile_program(stack(size=13, layers=LAYERS), "sim").costs
+    code = len(binary.code) // 8
+    reads, writes = (sum(getattr(cost, way) for cost in costs) // 8 for way in ("read_bytes", "write_bytes"))
+    assert min(code, reads, writes) > 0
+    if bench.preset.ports == 1:
+        assert moved == {"memory": (reads + code, writes)}
+    else:
+        assert moved == {"memory": (reads, writes), "memory_1": (code, 0)}
+
+
 def test_two_frames_are_held(job):
     bench, _, sample, expected = job
     other = 255 - sample
@@ -157,6 +175,19 @@ def test_bus_errors_are_reported_and_recovered_from(job, seed):
     assert (bench.engine.run(sample)[0] == expected).all()
 
 
+@pytest.mark.parametrize("instruction", [0, 7])
+def test_a_bus_error_among_the_instructions_is_reported_and_recovered_from(job, instruction):
+    bench, _, sample, expected = job
+    address = bench.engine._code.device_address + BYTES * instruction + 8
+    bench.board.memory = MemoryModel(latency=20, stalls=0.2, faults=(Fault(address=address, writes=False),))
+    with pytest.raises(AcceleratorError) as caught:
+        bench.engine.run(sample)
+    assert "read" in caught.value.causes
+    assert caught.value.address == address
+    bench.board.memory = MemoryModel()
+    assert (bench.engine.run(sample)[0] == expected).all()
+
+
 @pytest.mark.parametrize("cycles", [10, 300, 900, 2500])
 def test_a_reset_in_mid_layer_leaves_no_trace(job, cycles):
     bench, _, sample, expected = job
@@ -197,3 +228,10 @@ def test_a_binary_for_another_engine_is_refused(bench):
 def test_the_overlay_describes_its_engine():
     parameters = TileOverlay(preset="sim").description.parameters
     assert parameters["ENGINE"] == "sim"
+
+
+@pytest.mark.parametrize(("engine", "memories"), [("z7020", ("memory",)), ("zu7ev", ("memory", "memory_1"))])
+def test_the_overlay_has_the_ports_of_its_preset(engine, memories):
+    description = TileOverlay(preset=engine).description
+    assert description.memories == memories
+    assert description.memory_data_bits == 128
