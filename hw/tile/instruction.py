@@ -72,7 +72,7 @@ FIELDS: dict[Opcode, tuple[tuple[str, int, str], ...]] = {
         ("tap_row_step", 16, "words from a row of the kernel to the next"),
         ("block_step", 16, "words from a block of input channels to the next"),
         ("last_digit", 4, "digits of a weight, which are powers of four apart"),
-        ("last_block", 10, "blocks of input channels; of a window, of taps"),
+        ("last_block", 10, "blocks of input channels; of a window, of taps; words of a folded row"),
         ("last_tap_x", 6, "kernel width"),
         ("last_tap_y", 6, "kernel height"),
         ("last_column", 10, "columns of each pixel lane"),

@@ -83,6 +83,16 @@ def test_beats_shrink_to_the_words_that_a_row_of_the_kernel_takes(bench, unfolde
     assert folded["read_beats"] < plain["read_beats"]  # fewer weights, and the same pixels
 
 
+@pytest.mark.parametrize(("kernel", "stride", "words"), [(3, 1, 1), (7, 2, 2)])
+def test_on_16_lanes_a_row_of_the_kernel_takes_a_word_or_two(unfolded, kernel, stride, words):
+    side, engine = 128, preset("z7020")
+    program = first_layer(kernel, side=side, stride=stride)
+    sums = (side // stride) ** 2 // engine.pixels
+    assert compile_program(program, engine).costs[0].beats == sums * kernel * words
+    unfolded()
+    assert compile_program(program, engine).costs[0].beats == sums * kernel * kernel
+
+
 @pytest.mark.parametrize("kernel", [2, 3, 5])
 @pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.parametrize("doubled", [False, True])
