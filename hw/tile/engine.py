@@ -63,7 +63,7 @@ class Engine(wiring.Component):
         m.submodules.sequencer = sequencer = Sequencer(preset, drain_cycles=Datapath.drain_cycles(preset))
         m.submodules.datapath = datapath = Datapath(preset, technology=self._technology)
         m.submodules.storer = storer = Storer(preset)
-        m.submodules.residual = residual = Residual(preset)
+        m.submodules.residual = residual = Residual(preset, technology=self._technology)
         m.submodules.kept = kept = KeptMaps(preset)
         m.submodules.profile = profile = self.profile
 

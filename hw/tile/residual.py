@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.arith.ternary_add import TernaryAdd
 from hw.tile.preset import Preset
 
 __all__ = ["OFFSET_BITS", "SUM", "Residual"]
@@ -17,14 +18,15 @@ class Residual(wiring.Component):
     """`sum` is, of each byte of `word`, `clip(round_half_even((byte + other + offset) / d))`.
 
     The other byte is zero without `adds`, else of the row word that was at `addr` two cycles before `word`,
-    as row slots answer; `how` comes with `word`, and `d` is 2 with `halves`, else 1. Latency
-    `LATENCY_CYCLES` from `word` to `sum`, no back-pressure.
+    as row slots answer; `how` comes with `word`, its `adds` a cycle before, too, and `d` is 2 with `halves`,
+    else 1. Latency `LATENCY_CYCLES` from `word` to `sum`, no back-pressure. With `technology`, see
+    `TernaryAdd`.
     """
 
     LATENCY_CYCLES = 2
 
-    def __init__(self, preset: Preset):
-        self.preset = preset
+    def __init__(self, preset: Preset, *, technology: str | None = None):
+        self.preset, self._technology = preset, technology
         slots = range(preset.row_slots * preset.row_words)
         super().__init__(
             {
@@ -62,12 +64,20 @@ class Residual(wiring.Component):
             read.en.eq(1),
         ]
         how = data.View(SUM, Signal(SUM.size, name="how_later"))
-        m.d.sync += [other.eq(read.data), how.as_value().eq(self.how.as_value())]
+        m.d.sync += [other.eq(Mux(self.how.adds, read.data, 0)), how.as_value().eq(self.how.as_value())]
         sums = []
         for lane in range(preset.channels):
             byte, added = self.word.word_select(lane, 8), other.word_select(lane, 8)
             total = Signal(signed(OFFSET_BITS + 1), name=f"total_{lane}", reset_less=True)
-            m.d.sync += total.eq(byte + (added & self.how.adds.replicate(8)) + self.how.offset)
+            m.submodules[f"add_{lane}"] = adder = TernaryAdd(
+                bits=(8, 8, len(total)), technology=self._technology
+            )
+            m.d.comb += [
+                adder.a.eq(byte),
+                adder.b.eq(added),
+                adder.c.eq(self.how.offset),
+            ]
+            m.d.sync += total.eq(adder.total)
             sums.append(self._finished(m, total, how, lane))
         m.d.sync += self.sum.eq(Cat(sums))
         return m
