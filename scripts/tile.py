@@ -83,7 +83,7 @@ def command(
 
 def _keep(console: Console, report: str, figures: dict[str, float], *, trial: bool) -> None:
     for name, value in figures.items():
-        console.print(f"{name:40} {value:.5g}")
+        console.print(f"{name:40} {value:,}" if isinstance(value, int) else f"{name:40} {value:.5g}")
     if not trial:
         console.print(f"written to {record(report, figures)}", soft_wrap=True)
 
