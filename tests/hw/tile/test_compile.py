@@ -1,4 +1,5 @@
 from collections import Counter
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -87,7 +88,9 @@ def test_shifts_beyond_the_engine_are_refused():
 def test_every_wait_names_something_earlier_in_the_stream():
     from sim.campaigns.tile_stack import stack
 
-    counts = check_waits(compile_program(stack(size=40), "sim"))
+    compiled = compile_program(stack(size=40), "sim")
+    check_rows(compiled)
+    counts = check_waits(compiled)
     assert min(counts["loads"], counts["computes"], counts["stored"]) > 100
 
 
@@ -96,7 +99,9 @@ def test_in_random_networks_too_whether_maps_stay_on_chip_or_are_added():
 
     total = Counter()
     for seed in range(120):
-        total += check_waits(compile_program(random_network(np.random.default_rng(seed)), "sim"))
+        compiled = compile_program(random_network(np.random.default_rng(seed)), "sim")
+        check_rows(compiled)
+        total += check_waits(compiled)
     assert min(total.values()) > 300
     assert len(total) == 6
 
@@ -124,6 +129,35 @@ def check_waits(compiled: Compiled) -> Counter:
         counts["computes"] += each.opcode is Opcode.COMPUTE
     assert counts["residuals"] == counts["sums"]
     return counts
+
+
+def check_rows(compiled: Compiled) -> None:
+    """No row is read before it is stored, and none stored over one that may still be read."""
+    lanes = compiled.preset.channels
+    sizes = (compiled.arena_bytes // lanes, compiled.preset.kept_words)
+    #: Of each word in memory, and on chip: the row last stored there, and the load that last read it.
+    stored_by, read_by = ([np.zeros(size, int) for size in sizes] for _ in range(2))
+    loads, wait_load, stored = 0, 0, [0, 0]
+
+    def runs(values: dict[str, int], count: int) -> Iterator[slice]:
+        for start in range(count):
+            first = (values["addr"] + start * values["stride"]) // lanes
+            yield slice(first, first + values["words"])
+
+    for each in disassemble(compiled.code):
+        values = each.values
+        loads += each.opcode in (Opcode.LOAD_FEATURES, Opcode.LOAD_WEIGHTS)
+        if each.opcode is Opcode.LOAD_FEATURES:
+            for run in runs(values, values["last_plane"] + 1):
+                assert stored_by[values["kept"]][run].max(initial=0) <= values["wait_store"]
+                read_by[values["kept"]][run] = loads
+        elif each.opcode is Opcode.COMPUTE:
+            wait_load = values["wait_load"]
+        elif each.opcode is Opcode.STORE:
+            for run in runs(values, values["last_row"] + 1):
+                assert read_by[values["kept"]][run].max(initial=0) <= wait_load
+                stored[values["kept"]] += 1
+                stored_by[values["kept"]][run] = stored[values["kept"]]
 
 
 def test_the_binary_is_the_same_each_time():
