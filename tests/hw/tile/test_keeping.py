@@ -103,13 +103,13 @@ def test_others_that_a_reader_reads_are_complete_before(net):
 @pytest.mark.parametrize(
     ("short", "enough"),
     [
-        ({"feature_words": 32}, {"feature_words": 64}),  # four rows of eight columns, in each half
+        ({"feature_words": 64}, {"feature_words": 128}),  # four rows of nine, in each half
         ({"weight_words": 16}, {"weight_words": 32}),  # ten each
-        ({"kept_words": 16}, {"kept_words": 32}),  # two rows of twelve
+        ({"kept_words": 16}, {"kept_words": 32}),  # two rows of fourteen
     ],
 )
 def test_layers_that_do_not_fit_together_do_not(net, short, enough):
-    draw = net(8, 6, 12)
+    draw = net(8, 6, 14)
     program = draw.program(draw.conv(draw.conv("image", kernel=3), kernel=3))
     assert together(program, SIM.replace(**short)) == [1, 1]
     assert together(program, SIM.replace(**enough)) == [2]
