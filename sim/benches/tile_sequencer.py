@@ -10,6 +10,7 @@ import cocotb
 
 from hw.tile.datapath import Datapath
 from hw.tile.instruction import Instruction, Opcode
+from hw.tile.parts import SHARE_MOST, wrapped_address
 from hw.tile.preset import preset
 from hw.tile.sequencer import BEAT, CONFIG, Sequencer
 from sim.benches.runner import Bench, parameters
@@ -24,6 +25,11 @@ def beats_of(op: dict[str, int]) -> list[dict[str, int]]:
     """What a COMPUTE reads, in the order in which it reads it: biases, then its sums."""
     biases = {"biases": 1, "weight_addr": op["weights"]}
     return [biases, *(windowed_beats_of(op) if op["windowed"] else dense_beats_of(op))]
+
+
+def feature_addr(op: dict[str, int], addr: int) -> int:
+    """Where a word is, in the part of the banks in which the first one is."""
+    return wrapped_address(addr, op["base"], share=op["share"], depth=PRESET.feature_words)
 
 
 def dense_beats_of(op: dict[str, int]) -> list[dict[str, int]]:
@@ -43,7 +49,7 @@ def dense_beats_of(op: dict[str, int]) -> list[dict[str, int]]:
                 feature += y * op["tap_row_step"] + x + block * op["block_step"]
                 beats.append(
                     {
-                        "valid": 1, "feature_addr": feature % (1 << 16),
+                        "valid": 1, "feature_addr": feature_addr(op, feature),
                         "weight_addr": (op["weights"] + 1 + index) % (1 << 16), "first": int(index == 0),
                         "scales": int(digit > 0 and y == x == block == 0),
                         "last": int(index == len(taps) - 1), "row_first": int(column == 0),
@@ -81,7 +87,7 @@ def words_of_windows(op: dict[str, int]) -> list[list[int]]:
             at = op["base"] + row * op["row_step"]
             windows.append(
                 [
-                    (at + x + y * op["tap_row_step"]) % (1 << 16)
+                    feature_addr(op, at + x + y * op["tap_row_step"])
                     for x in sorted(columns)
                     for y in range(op["last_tap_y"] + 1)
                 ]
@@ -115,10 +121,10 @@ class _Computes:
         self.expected: list[dict[str, int]] = []
         self.configs: list[dict[str, int]] = []
         self.waits: list[int] = []
-        self.layers: list[int] = []
+        self.layers: list[tuple[int, int]] = []
         self.seen: list[dict[str, int]] = []
         self.loaded = self.cycle = self.rows = self.freed = self.instruction = 0
-        self.found_layers: list[int] = []
+        self.found_layers: list[tuple[int, int]] = []
         self.last_sum = self.first_sum = -1000
         self.streams.watchers.append(self._watch)
         self.streams.drivers.append(self._drive)
@@ -140,7 +146,7 @@ class _Computes:
             "last_block": rng.randrange(small), "last_tap_x": rng.randrange(small),
             "last_tap_y": rng.randrange(small), "last_column": rng.randrange(5), "last_row": rng.randrange(4),
             "low": rng.randrange(256), "high": rng.randrange(256), "raw": rng.randrange(2),
-            "greatest": rng.randrange(2), "windowed": rng.randrange(2),
+            "greatest": rng.randrange(2), "windowed": rng.randrange(2), "share": rng.randint(0, SHARE_MOST),
         }  # fmt: skip
         if values["windowed"]:  # of neighbours that overlap, as all windows do
             values |= {"last_tap_x": rng.randrange(3), "last_tap_y": rng.randrange(3)}
@@ -151,14 +157,15 @@ class _Computes:
         self.configs.append({name: values[name] for name in CONFIGURED})
 
     def layer(self) -> None:
-        self.layers.append(self.rng.randrange(256))
-        self._give(Opcode.LAYER, {"index": self.layers[-1]})
+        index, first = self.rng.randrange(256), self.rng.randrange(2)
+        self.layers.append((index, first))
+        self._give(Opcode.LAYER, {"index": index, "first": first})
 
     def _watch(self) -> None:
         streams = self.streams
         self.cycle += 1
         if streams.value("layer"):
-            self.found_layers.append(streams.value("layer_index"))
+            self.found_layers.append((streams.value("layer_index"), streams.value("layer_first")))
         beat = {name: streams.value("beat") >> field.offset & 1 for name, field in BEAT}
         if beat["biases"]:
             self._begins()

@@ -5,6 +5,7 @@ from .guard import GUARD_PROOFS
 from .runner import Proof
 from .streams import STREAM_PROOFS
 from .tile import TILE_PROOFS
+from .tile_kept import KEPT_PROOFS
 from .tile_loader import LOADER_PROOFS
 from .tile_share import SHARE_PROOFS
 
@@ -16,5 +17,6 @@ PROOFS: tuple[Proof, ...] = (
     *GUARD_PROOFS,
     *TILE_PROOFS,
     *LOADER_PROOFS,
+    *KEPT_PROOFS,
     *SHARE_PROOFS,
 )

@@ -10,9 +10,11 @@ from amaranth.hdl import Assert, Assume, Cat, Cover, Module, Mux, Signal, Value,
 from amaranth.lib import data
 
 from hw.arith.requantise import SHIFT_MAX, Requantise
+from hw.stream import Fifo
 from hw.tile.fetch import UNITS, Fetch
 from hw.tile.instruction import BITS, Opcode, layout
 from hw.tile.preset import Preset
+from hw.tile.residual import SUM, Residual
 from hw.tile.storer import Storer
 
 from .runner import Proof
@@ -22,8 +24,11 @@ __all__ = ["TILE_PROOFS", "fetch_rules", "requantise_rules", "request_rules", "r
 
 #: Beats as wide as half an instruction, and the shallowest queues.
 FETCH = {"bus_bits": BITS // 2, "depth": 4}
-#: The smallest that has several rows and several words a row.
-SMALL = Preset(name="proof", pixels=2, channels=8, feature_words=4, weight_words=4, row_words=4, row_slots=2)
+#: The smallest that has several rows, several words a row, and banks that can be cut as often as any.
+SMALL = Preset(
+    name="proof", pixels=2, channels=8, feature_words=16, weight_words=4, row_words=4, kept_words=16,
+    row_slots=2,
+)  # fmt: skip
 #: Bits of an accumulator, as the presets have them.
 REQUANTISE_BITS = 26
 
@@ -100,22 +105,24 @@ def _storing(unit: Storer):
 def request_rules(m: Module, unit: Storer) -> None:
     """Every row is asked for once, where the instruction puts it; beyond the arena nothing, and that is said.
 
-    Addresses have zeros from bit 6 to 27: it is the edges that are proven, not adders.
+    Rows that are kept on chip are not asked for, but must lie within what is there. Addresses have zeros from
+    bit 6 to 27: it is the edges that are proven, not adders.
     """
     op, opens = _storing(unit)
     # Wide enough for every row of an instruction: these never wrap.
     at, stride, left, length = Signal(48), Signal(32), Signal(11), Signal(16)
-    asked, halted = Signal(6), Signal()
-    fits = at + length <= unit.limit
+    asked, passed, halted, kept = Signal(6), Signal(6), Signal(), Signal()
+    fits = at + length <= Mux(kept, unit.preset.kept_words * unit.preset.channels, unit.limit)
     request = unit.request
     m.d.comb += [unit.base.eq(AnyConst(len(unit.base))), unit.limit.eq(AnyConst(32))]
     m.d.comb += [Assume(each[6:28] == 0) for each in (unit.base, unit.limit, op.addr, op.stride)]
     m.d.comb += [
-        Assert(request.valid == ((left != 0) & fits), "a row is not asked for, or one too many"),
+        Assert(request.valid == ((left != 0) & fits & ~kept), "a row is not asked for, or one too many"),
         Assert(unit.outside == ((left != 0) & ~fits & ~halted), "leaving the arena is reported once"),
         Assert(~opens | (left == 0), "an instruction before the last one's rows are asked for"),
         Assert(unit.requested[: len(asked)] == asked, "requests are miscounted"),
         Cover(unit.outside & (asked == 2), "the third row leaves the arena"),
+        Cover(unit.outside & (passed == 2) & kept, "the third row finds no room on chip"),
     ]
     with m.If(request.valid):
         m.d.comb += [
@@ -126,60 +133,126 @@ def request_rules(m: Module, unit: Storer) -> None:
         m.d.comb += Assert(unit.outside_addr == at[:32], "the wrong address is reported")
         m.d.sync += halted.eq(1)
     with m.If(request.valid & request.ready):
-        m.d.sync += [at.eq(at + stride), left.eq(left - 1), asked.eq(asked + 1)]
+        m.d.sync += asked.eq(asked + 1)
+    with m.If((request.valid & request.ready) | ((left != 0) & fits & kept)):
+        m.d.sync += [at.eq(at + stride), left.eq(left - 1), passed.eq(passed + 1)]
     with m.If(opens):
-        m.d.sync += [at.eq(op.addr), stride.eq(op.stride), left.eq(op.last_row + 1)]
+        m.d.sync += [at.eq(op.addr), stride.eq(op.stride), left.eq(op.last_row + 1), kept.eq(op.kept)]
         m.d.sync += length.eq(op.words * unit.preset.channels)
 
 
-def row_rules(m: Module, unit: Storer) -> None:
-    """Rows leave in order and whole, none before it is ready; a slot is freed once it is read.
+class _Rows:
+    """Rows in slots that are used in turn, which come when the solver likes, as far as there is a slot."""
 
-    All instructions have as many words a row, which the solver chooses. The slots' memory answers with the
-    address that it was asked for, so that each word tells where it was read.
+    def __init__(self, m: Module, preset: Preset, ready: Value, freed: Value):
+        self.there = Signal(range(preset.row_slots + 1))
+        m.d.comb += [
+            ready.eq(AnySeq(1)),
+            Assume(~ready | (self.there != preset.row_slots)),
+            Assert(~freed | (self.there != 0), "a slot is freed that holds nothing"),
+        ]
+        m.d.sync += self.there.eq(self.there + ready - freed)
+
+
+def row_rules(m: Module, unit: Storer) -> None:
+    """Each row leaves whole, in its order, to memory or to its place on chip, none before all that it needs.
+
+    One row, whose number the solver chooses, is followed. All instructions have as many words a row, which
+    the solver chooses too. What comes back for an address is the address, that of the residual row, whether
+    there were rows then, and what is to become of the word.
     """
-    preset, beat = unit.preset, unit.data
+    preset, addr_bits = unit.preset, len(unit.addr)
     op, opens = _storing(unit)
-    words, filled = Signal(range(preset.row_words + 1)), Signal(range(preset.row_slots + 1))
-    due, ready, begun = Signal(6), Signal(4), Signal(4)
-    word, slot = Signal(range(preset.row_words)), Signal(range(preset.row_slots))
-    read = [Signal.like(unit.addr, name=f"read_{index}") for index in range(unit.READ_CYCLES)]
-    m.d.sync += [late.eq(early) for late, early in zip(read, [unit.addr, *read], strict=False)]
+    words, due = Signal(range(preset.row_words + 1)), Signal(6)
+    active = data.View(op.shape(), Signal(op.shape().size, name="active"))
+    slots = _Rows(m, preset, unit.row_ready, unit.freed)
+    residuals = _Rows(m, preset, unit.residual_ready, unit.residual_freed)
+    read = Cat(unit.addr, unit.residual_addr, slots.there != 0, residuals.there != 0)
+    how = Cat(unit.how[name] for name in SUM.members)
     m.d.comb += [
         words.eq(AnyConst(len(words))),
         Assume((words > 0) & (words <= preset.row_words)),
         Assume(~unit.i.valid | (op.words == words)),
-        # Where rows go is `request_rules`' matter.
-        Assume((op.last_row < 4) & (op.addr == 0) & (op.stride == 0)),
-        unit.limit.eq(preset.row_words * preset.channels),
-        unit.word.eq(read[-1]),
-        # The sequencer fills no slot that is not free.
-        unit.row_ready.eq(AnySeq(1)),
-        Assume(~unit.row_ready | (filled != preset.row_slots)),
+        # All lie where there is room; the edges are `request_rules`' matter.
+        Assume((op.last_row < 4) & (op.addr < 32) & (op.stride < 32)),
+        Assume((op.addr[:3] == 0) & (op.stride[:3] == 0)),
+        unit.limit.eq(preset.kept_words * preset.channels),
+        unit.word.eq(Cat(_delayed(m, read, unit.READ_CYCLES), _delayed(m, how, Residual.LATENCY_CYCLES))),
     ]
-    m.d.sync += [filled.eq(filled + unit.row_ready - unit.freed), ready.eq(ready + unit.row_ready)]
+    with m.If(opens):
+        m.d.sync += active.eq(op)
     m.d.sync += due.eq(due + Mux(opens, op.last_row + 1, 0) - unit.freed)
     m.d.comb += [
-        Assert(~unit.freed | (filled != 0), "a slot is freed that holds nothing"),
         Assert(~unit.freed | (due != 0), "a row that no instruction stores"),
+        Assert(unit.residual_freed == (unit.freed & active.adds), "a residual row is kept, or another freed"),
         Assert(~unit.idle | (due == 0), "idle before every row is read"),
-        Cover(begun == 3, "a third row"),
     ]
-    with m.If(beat.valid):
-        m.d.comb += [
-            Assert(begun != ready, "a row before it is ready"),
-            Assert(beat.payload.data == slot * preset.row_words + word, "a word lost, doubled or misplaced"),
-        ]
-    with m.If(beat.valid & beat.ready):
-        m.d.sync += word.eq(word + 1)
-        with m.If(word == words - 1):
-            m.d.sync += [word.eq(0), slot.eq(slot + 1), begun.eq(begun + 1)]
-    waits = (due != 0) & (begun != ready) & ~beat.valid
+    chosen = _ChosenRow(m, op, opens)
+    exits = (
+        (unit.data.valid & unit.data.ready, unit.data.payload.data),
+        (unit.kept_write, unit.word),
+    )
+    for kept, (moves, found) in enumerate(exits):
+        word, row = Signal(range(preset.row_words), name=f"word_{kept}"), Signal(5, name=f"row_{kept}")
+        last, is_chosen = word == words - 1, chosen.known & (chosen.op.kept == kept) & (chosen.place == row)
+        with m.If(moves):
+            m.d.comb += Assert(row != chosen.opened[kept], "a word that no instruction stores")
+            m.d.sync += word.eq(word + 1)
+            with m.If(last):
+                m.d.sync += [word.eq(0), row.eq(row + 1)]
+        with m.If(moves & is_chosen):
+            adds, place = chosen.op.adds, chosen.number * preset.row_words + word
+            sums = chosen.sums * preset.row_words + word
+            residual, (there, other) = found[addr_bits : 2 * addr_bits], found[2 * addr_bits :][:2]
+            m.d.comb += [
+                Assert(there & (other | ~adds), "a word before its row is ready"),
+                Assert(found[:addr_bits] == place[:addr_bits], "a word lost, doubled or misplaced"),
+                Assert(~adds | (residual == sums[:addr_bits]), "a word of another residual row is added"),
+                Assert(
+                    found[2 * addr_bits + 2 :][: SUM.size] == Cat(chosen.op[name] for name in SUM.members),
+                    "what another instruction asks for is done to a word",
+                ),
+                Cover(last & adds & (chosen.number != chosen.place), "a sum after a row of the other kind"),
+            ]
+            if kept:
+                m.d.comb += Assert(unit.kept_addr == (chosen.at >> 3) + word, "a word in the wrong place")
+        if kept:
+            m.d.comb += Assert(unit.kept == (moves & last), "rows on chip are miscounted")
+    complete = (slots.there != 0) & ((residuals.there != 0) | ~active.adds)
+    waits = (due != 0) & complete & ~unit.data.valid & ~unit.kept_write
     assert_bounded_wait(m, waits, cycles=STORER_WAIT, message="a ready row stays inside")
 
 
-#: From a row's being ready to its first word: the read, and the queue.
-STORER_WAIT = 8
+class _ChosenRow:
+    """One row of all that instructions store, whose number the solver chooses, and what is asked of it."""
+
+    def __init__(self, m: Module, op, opens: Value):
+        self.op = data.View(op.shape(), Signal(op.shape().size, name="chosen_op"))
+        self.known, self.number, self.at = Signal(), Signal(3), Signal(8)
+        #: How many rows with the same way out were before it, and how many to which one is added.
+        self.place, self.sums = Signal(5), Signal(5)
+        #: Rows of all instructions so far, to memory and to the chip.
+        self.opened = Signal(5, name="opened_0"), Signal(5, name="opened_1")
+        sums, rows = Signal(5), op.last_row + 1
+        before = self.opened[0] + self.opened[1]
+        index = (self.number - before)[:2]
+        m.d.comb += self.number.eq(AnyConst(3))
+        with m.If(opens):
+            m.d.sync += sums.eq(sums + Mux(op.adds, rows, 0))
+            for kept, opened in enumerate(self.opened):
+                m.d.sync += opened.eq(opened + Mux(op.kept == kept, rows, 0))
+        with m.If(opens & (self.number >= before) & (self.number < before + rows)):
+            m.d.sync += [
+                self.known.eq(1),
+                self.op.eq(op),
+                self.place.eq(Mux(op.kept, self.opened[1], self.opened[0]) + index),
+                self.sums.eq(sums + index),
+                self.at.eq(op.addr + index * op.stride),
+            ]
+
+
+#: From a row's being ready to its first word: the way through the sums, and the queue.
+STORER_WAIT = Storer.READ_CYCLES + Fifo.LATENCY_CYCLES
 
 
 def requantise_rules(m: Module, unit: Requantise) -> None:
@@ -225,7 +298,7 @@ def _delayed(m: Module, value: Value, cycles: int) -> Signal:
 TILE_PROOFS = (
     Proof(unit="tile Fetch", contract=lambda: Contract(Fetch(**FETCH), fetch_rules), depth=13),
     Proof(unit="tile Storer, requests", contract=lambda: Contract(Storer(SMALL), request_rules), depth=12),
-    Proof(unit="tile Storer, rows", contract=lambda: Contract(Storer(SMALL), row_rules), depth=14),
+    Proof(unit="tile Storer, rows", contract=lambda: Contract(Storer(SMALL), row_rules), depth=15),
     Proof(
         unit="tile Requantise",
         contract=lambda: Contract(Requantise(bits=REQUANTISE_BITS), requantise_rules),

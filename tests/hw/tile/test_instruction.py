@@ -1,7 +1,11 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from hw.tile.instruction import BYTES, FIELDS, Instruction, Opcode, decode, disassemble, markdown
+
+DOCS = Path(__file__).parents[3] / "docs" / "tile.md"
 
 
 @pytest.mark.parametrize("opcode", Opcode)
@@ -19,7 +23,7 @@ def test_fields_leave_room_for_opcode_and_check(opcode):
 
 
 def test_any_damaged_byte_is_found():
-    word = Instruction(Opcode.LAYER, {"index": 7}).encode()
+    word = Instruction(Opcode.LAYER, {"index": 7, "first": 1}).encode()
     for place in range(BYTES):
         damaged = bytearray(word)
         damaged[place] ^= 0x10
@@ -31,8 +35,8 @@ def test_unknown_opcode_and_bad_values_are_refused():
     with pytest.raises(ValueError, match="there is no opcode 0x00"):
         decode(bytes(BYTES))
     with pytest.raises(ValueError, match="LAYER: index has 8 bits, 256 does not fit"):
-        Instruction(Opcode.LAYER, {"index": 256}).encode()
-    with pytest.raises(ValueError, match="LAYER has the fields index"):
+        Instruction(Opcode.LAYER, {"index": 256, "first": 0}).encode()
+    with pytest.raises(ValueError, match="LAYER has the fields index, first, not"):
         Instruction(Opcode.LAYER, {}).encode()
 
 
@@ -42,3 +46,7 @@ def test_disassembly_and_table_name_every_instruction():
     )
     assert [each.opcode for each in disassemble(code)] == list(FIELDS)
     assert all(opcode.name in markdown() for opcode in Opcode)
+
+
+def test_the_docs_have_the_table():
+    assert markdown() in DOCS.read_text()
