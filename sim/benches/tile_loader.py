@@ -165,7 +165,7 @@ class _Loads:
             self.brought += 1
 
     def _count(self) -> None:
-        frees = self.brought > self.freed and self.streams.chance(0.05)
+        frees = self.brought > self.freed and self.streams.chance(0.01)
         self.streams.dut.residual_freed.value = frees
         self.freed += frees
         for name in self.counts:
