@@ -101,6 +101,7 @@ class Engine(wiring.Component):
             residual.write_data.eq(loader.bank_data),
             residual.addr.eq(storer.residual_addr),
             residual.word.eq(datapath.slot_word),
+            residual.adds.eq(storer.adds),
             residual.how.as_value().eq(storer.how.as_value()),
             storer.word.eq(residual.sum),
             kept.write.eq(storer.kept_write),

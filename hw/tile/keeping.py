@@ -61,16 +61,14 @@ def _can_take_turns(cuts: list[Cut], turn: Turn, preset: Preset) -> bool:
     reader, writer = cuts[turn.indices[-1]], cuts[turn.indices[-2]]
     made = writer.layer.output
     only = made.dies == turn.indices[-1] and sum(made in each.layer.read for each in cuts) == 1
-    others = [buffer for buffer in reader.layer.read if buffer is not made]
+    addend = reader.layer.addend
+    is_added = addend is not None and made in {plane.buffer for plane in addend.view.planes}
     members = [cuts[index] for index in turn.indices]
     rings = [cuts[index].layer.output for index in turn.indices[:-1]]
     return (
         turn.share <= SHARE_MOST
         and only
-        and made in {plane.buffer for plane in reader.layer.source.planes}
-        and not (reader.layer.addend and made in {plane.buffer for plane in reader.layer.addend.view.planes})
-        and not writer.layer.raw
-        and all(buffer.born < turn.first for buffer in others)
+        and not is_added
         and all(each.flows_through(part_words(preset.feature_words, turn.share)) for each in members)
         and sum(each.weight_words for each in members) <= preset.weight_words
         and sum(_words(ring, RING_ROWS) for ring in rings) <= preset.kept_words

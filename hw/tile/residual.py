@@ -11,16 +11,15 @@ __all__ = ["OFFSET_BITS", "SUM", "Residual"]
 
 OFFSET_BITS = 10
 #: What is done to a row. One that shall pass as it is adds nothing, and is clipped to 0 and 255.
-SUM = data.StructLayout({"adds": 1, "offset": signed(OFFSET_BITS), "halves": 1, "low": 8, "high": 8})
+SUM = data.StructLayout({"offset": signed(OFFSET_BITS), "halves": 1, "low": 8, "high": 8})
 
 
 class Residual(wiring.Component):
     """`sum` is, of each byte of `word`, `clip(round_half_even((byte + other + offset) / d))`.
 
-    The other byte is zero without `adds`, else of the row word that was at `addr` two cycles before `word`,
-    as row slots answer; `how` comes with `word`, its `adds` a cycle before, too, and `d` is 2 with `halves`,
-    else 1. Latency `LATENCY_CYCLES` from `word` to `sum`, no back-pressure. With `technology`, see
-    `TernaryAdd`.
+    The other byte is of the row word that was at `addr` two cycles before `word`, as row slots answer, or
+    zero without `adds`, a cycle before `word`. `how` comes with `word`, and `d` is 2 with `halves`, else 1.
+    Latency `LATENCY_CYCLES` from `word` to `sum`, no back-pressure. With `technology`, see `TernaryAdd`.
     """
 
     LATENCY_CYCLES = 2
@@ -34,6 +33,7 @@ class Residual(wiring.Component):
                 "write_addr": In(slots),
                 "write_data": In(preset.bus_bits),
                 "addr": In(slots),
+                "adds": In(1),
                 "word": In(preset.bus_bits),
                 "how": In(SUM),
                 "sum": Out(preset.bus_bits),
@@ -64,7 +64,7 @@ class Residual(wiring.Component):
             read.en.eq(1),
         ]
         how = data.View(SUM, Signal(SUM.size, name="how_later"))
-        m.d.sync += [other.eq(Mux(self.how.adds, read.data, 0)), how.as_value().eq(self.how.as_value())]
+        m.d.sync += [other.eq(Mux(self.adds, read.data, 0)), how.as_value().eq(self.how.as_value())]
         sums = []
         for lane in range(preset.channels):
             byte, added = self.word.word_select(lane, 8), other.word_select(lane, 8)
@@ -85,6 +85,4 @@ class Residual(wiring.Component):
     def _finished(self, m: Module, total: Value, how, lane: int) -> Value:
         halved = Signal(signed(OFFSET_BITS + 1), name=f"halved_{lane}")
         m.d.comb += halved.eq(Mux(how.halves, total >> 1, total) + (how.halves & total[0] & total[1]))
-        too_low = halved[-1] | (halved < how.low)
-        too_high = ~halved[-1] & (halved > how.high)
-        return Mux(too_low, how.low, Mux(too_high, how.high, halved[:8]))
+        return Mux(halved < how.low, how.low, Mux(halved > how.high, how.high, halved[:8]))

@@ -19,8 +19,9 @@ __all__ = ["Storer"]
 class Storer(wiring.Component):
     """Carry out STORE: a transfer for each row, then its words as soon as the row is ready.
 
-    Words are read one a cycle at `addr`, and where a residual row is added at `residual_addr`; what becomes
-    of them by `how`, which follows by `SLOT_CYCLES`, comes back at `word`, `READ_CYCLES` after the address.
+    Words are read one a cycle at `addr`, and where a residual row is added at `residual_addr`. What becomes
+    of them by `adds`, a cycle later, and `how`, which follows by `SLOT_CYCLES`, comes back at `word`,
+    `READ_CYCLES` after the address.
     `freed` and `residual_freed` pulse when a slot has been read. `requested` counts rows, as the write engine
     counts those in memory; `kept` pulses for each row that is complete among the maps on chip.
     """
@@ -43,6 +44,7 @@ class Storer(wiring.Component):
                 "residual_ready": In(1),
                 "addr": Out(range(preset.row_slots * preset.row_words)),
                 "residual_addr": Out(range(preset.row_slots * preset.row_words)),
+                "adds": Out(1),
                 "how": Out(SUM),
                 "word": In(preset.bus_bits),
                 "request": Out(stream.Signature(Transfer(MEMORY_ADDR_BITS))),
@@ -122,6 +124,7 @@ class Storer(wiring.Component):
             self.data.valid.eq(out.o.valid),
             out.o.ready.eq(self.data.ready),
             # The next instruction is looked at when the last word has come from its slot, not before.
+            self.adds.eq(op.adds),
             *(self.how[name].eq(op[name]) for name in SUM.members),
         ]
         slots.count(self.row_ready, self.freed)

@@ -62,11 +62,10 @@ class Cut:
         return self.window * len(self.layer.source.planes)
 
     def flows_through(self, feature_words: int) -> bool:
-        """Whether so many words of a bank are enough to walk through it once, row by row."""
-        tiling, (height, down) = self.tiling, (self.layer.kernel[0], self.layer.stride[0])
-        rows = feature_words // self.row_words
-        single = tiling.strips == 1 and tiling.rows == 1 and tiling.resident
-        return single and rows >= height + (down if self.layer.output.height > 1 else 0)
+        """Whether so many words of a bank are enough to walk through its map once, row by row."""
+        height, down = self.layer.kernel[0], self.layer.stride[0]
+        rows = height + (down if self.layer.output.height > 1 else 0)
+        return self.tiling.strips == 1 and rows * self.row_words <= feature_words
 
 
 def cut(layer: Layer, preset: Preset) -> Cut | str:

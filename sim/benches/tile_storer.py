@@ -78,6 +78,7 @@ class _Stores:
         self.reads: list[tuple[int, int]] = []
         self.sums: list[int] = []
         self.kept: list[tuple[int, int]] = []  #: address and word
+        self.adds = 0  #: of the cycle before
         self.kept_ends: list[int] = []  #: how many words there were when a row was said to be complete
         self.streams.watchers.append(self._watch)
         self.streams.drivers.append(self._drive)
@@ -116,7 +117,8 @@ class _Stores:
         word, other = (slots.memory.get(value(addr), 0) for slots, addr, _ in places)
         self.reads.append((word, other))
         if len(self.reads) > Storer.SLOT_CYCLES:
-            self.sums.append(_sum(*self.reads.pop(0), self._how()))
+            self.sums.append(_sum(*self.reads.pop(0), self._how() | {"adds": self.adds}))
+        self.adds = value("adds")
         for slots, _, freed in places:
             slots.freed += value(freed)
             assert slots.freed <= slots.filled, f"{freed}: a slot that holds no row"

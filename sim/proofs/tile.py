@@ -168,7 +168,8 @@ def row_rules(m: Module, unit: Storer) -> None:
     slots = _Rows(m, preset, unit.row_ready, unit.freed)
     residuals = _Rows(m, preset, unit.residual_ready, unit.residual_freed)
     read = Cat(unit.addr, unit.residual_addr, slots.there != 0, residuals.there != 0)
-    how = Cat(unit.how[name] for name in SUM.members)
+    adds = _delayed(m, unit.adds, Residual.LATENCY_CYCLES + 1)
+    how = _delayed(m, Cat(unit.how[name] for name in SUM.members), Residual.LATENCY_CYCLES)
     m.d.comb += [
         words.eq(AnyConst(len(words))),
         Assume((words > 0) & (words <= preset.row_words)),
@@ -177,7 +178,7 @@ def row_rules(m: Module, unit: Storer) -> None:
         Assume((op.last_row < 4) & (op.addr < 32) & (op.stride < 32)),
         Assume((op.addr[:3] == 0) & (op.stride[:3] == 0)),
         unit.limit.eq(preset.kept_words * preset.channels),
-        unit.word.eq(Cat(_delayed(m, read, unit.READ_CYCLES), _delayed(m, how, Residual.LATENCY_CYCLES))),
+        unit.word.eq(Cat(_delayed(m, read, unit.READ_CYCLES), adds, how)),
     ]
     with m.If(opens):
         m.d.sync += active.eq(op)
@@ -209,7 +210,8 @@ def row_rules(m: Module, unit: Storer) -> None:
                 Assert(found[:addr_bits] == place[:addr_bits], "a word lost, doubled or misplaced"),
                 Assert(~adds | (residual == sums[:addr_bits]), "a word of another residual row is added"),
                 Assert(
-                    found[2 * addr_bits + 2 :][: SUM.size] == Cat(chosen.op[name] for name in SUM.members),
+                    found[2 * addr_bits + 2 :][: 1 + SUM.size]
+                    == Cat(chosen.op[name] for name in ("adds", *SUM.members)),
                     "what another instruction asks for is done to a word",
                 ),
                 Cover(last & adds & (chosen.number != chosen.place), "a sum after a row of the other kind"),

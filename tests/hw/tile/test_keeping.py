@@ -56,7 +56,7 @@ def test_as_many_layers_take_turns_as_there_are_parts_of_the_banks(net):
 def test_layers_whose_map_others_read_too_do_not(net):
     draw = net(8, 6, 6)
     first = draw.conv("image")
-    program = draw.program(draw.conv(first), draw.conv(first))
+    program = draw.program(draw.conv(first, kernel=3), draw.conv(first))
     assert together(program) == [1, 1, 1]
     assert kept(program)[first] == 6, "it is kept whole"
 
@@ -75,7 +75,7 @@ def test_layers_whose_map_is_read_twice_by_one_do(net):
 
 def test_neighbours_that_do_not_read_each_other_do_not(net):
     draw = net(8, 6, 6)
-    sides = draw.conv("image"), draw.conv("image")
+    sides = draw.conv("image", kernel=3), draw.conv("image")
     assert together(draw.program(*sides)) == [1, 1]
 
 
@@ -139,7 +139,7 @@ def test_layers_whose_weights_pass_by_do_not(net):
 def test_the_map_that_takes_less_room_for_less_time_is_kept(net):
     draw = net(8, 6, 6)
     small, large = draw.conv("image", 8), draw.conv("image", 16)
-    read = [draw.conv(source) for source in (small, small, large, large)]
+    read = [draw.conv(source, kernel=kernel) for source in (small, large) for kernel in (1, 3)]
     program = draw.program(*read)
     assert kept(program) == {"image": 0, small: 6, large: 6} | dict.fromkeys(read, 0)
     assert kept(program, SIM.replace(kept_words=64)) == dict.fromkeys(("image", large, *read), 0) | {small: 6}

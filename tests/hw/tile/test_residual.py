@@ -33,6 +33,8 @@ def sums(steps: list[dict]) -> list[list[int]]:
                 ctx.set(unit.write_data, packed(steps[cycle]["others"]))
             if 1 <= cycle <= len(steps):
                 ctx.set(unit.addr, (cycle - 1) % depth)
+            if SLOT_CYCLES <= cycle < len(steps) + SLOT_CYCLES:
+                ctx.set(unit.adds, steps[cycle - SLOT_CYCLES]["adds"])
             if 1 + SLOT_CYCLES <= cycle <= len(steps) + SLOT_CYCLES:
                 step = steps[cycle - 1 - SLOT_CYCLES]
                 ctx.set(unit.word, packed(step["bytes"]))
@@ -48,14 +50,13 @@ def sums(steps: list[dict]) -> list[list[int]]:
     return found
 
 
-def how(*, adds=1, offset=0, halves=0, low=0, high=255) -> dict[str, int]:
-    return {"adds": adds, "offset": offset, "halves": halves, "low": low, "high": high}
+def how(*, offset=0, halves=0, low=0, high=255) -> dict[str, int]:
+    return {"offset": offset, "halves": halves, "low": low, "high": high}
 
 
 def expected(step: dict) -> list[int]:
-    rest = {name: value for name, value in step["how"].items() if name != "adds"}
     return [
-        Residual.compute(int(byte), int(other) * step["how"]["adds"], **rest)
+        Residual.compute(int(byte), int(other) * step["adds"], **step["how"])
         for byte, other in zip(step["bytes"], step["others"], strict=True)
     ]
 
@@ -83,14 +84,14 @@ def test_gateware_adds_as_its_golden_twin():
                 others = rng.choice(edges, SIM.channels)
                 bytes_ = rng.choice(edges, SIM.channels)
                 limits = {"offset": offset, "halves": halves, "low": low, "high": high}
-                steps.append({"bytes": bytes_, "others": others, "how": how(adds=1, **limits)})
+                steps.append({"bytes": bytes_, "others": others, "adds": 1, "how": how(**limits)})
     for _ in range(3000):
         low = int(rng.integers(256))
         offset = int(rng.integers(-LIMIT, LIMIT)) >> int(rng.integers(8))
         rest = {"offset": offset, "halves": int(rng.integers(2)), "low": low}
-        given = how(adds=int(rng.integers(2)), high=int(rng.integers(low, 256)), **rest)
+        given = {"adds": int(rng.integers(2)), "how": how(high=int(rng.integers(low, 256)), **rest)}
         bytes_, others = rng.integers(0, 256, (2, SIM.channels))
-        steps.append({"bytes": bytes_, "others": others, "how": given})
+        steps.append({"bytes": bytes_, "others": others} | given)
     found = sums(steps)
     assert found == [expected(step) for step in steps]
     assert {value for word in found for value in word} == set(range(256))
@@ -99,5 +100,5 @@ def test_gateware_adds_as_its_golden_twin():
 def test_a_row_that_shall_pass_as_it_is_does():
     rng = np.random.default_rng(5)
     words = rng.integers(0, 256, (50, 2, SIM.channels))
-    steps = [{"bytes": own, "others": other, "how": how(adds=0)} for own, other in words]
+    steps = [{"bytes": own, "others": other, "adds": 0, "how": how()} for own, other in words]
     assert sums(steps) == words[:, 0].tolist()
