@@ -138,7 +138,7 @@ def test_layers_whose_weights_pass_by_do_not(net):
 
 def test_the_map_that_takes_less_room_for_less_time_is_kept(net):
     draw = net(8, 6, 6)
-    small, large = draw.conv("image", 8), draw.conv("image", 16)
+    small, large = draw.conv("image", 8), draw.conv("image", 16, kernel=3)
     read = [draw.conv(source, kernel=kernel) for source in (small, large) for kernel in (1, 3)]
     program = draw.program(*read)
     assert kept(program) == {"image": 0, small: 6, large: 6} | dict.fromkeys(read, 0)
