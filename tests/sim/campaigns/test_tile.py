@@ -47,6 +47,19 @@ def test_random_networks(bench):
     assert [bench.check_seed(seed, network=True)[1] for seed in range(6000, 6020)] == [0] * 20
 
 
+def test_rows_of_fill_above_a_doubled_map_read_no_word(bench):
+    program, wrong = bench.check_seed(7087, network=True)
+    loads = [
+        each.values
+        for each in _decoded(compile_program(program, "sim").code)
+        if each.opcode is Opcode.LOAD_FEATURES
+    ]
+    fill_alone = [values["words"] for values in loads if values["twice"] and not values["columns"]]
+    assert fill_alone, "no doubled map of this network has rows of fill alone: take another"
+    assert set(fill_alone) == {0}
+    assert wrong == 0
+
+
 def test_the_campaign_sees_a_wrong_element(bench, monkeypatch):
     monkeypatch.setattr("sim.campaigns.tile.run", lambda program, x: [a + 1 for a in run(program, x)])
     assert bench.check_seed(5000)[1] > 0
