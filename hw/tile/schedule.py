@@ -311,7 +311,7 @@ class _Scheduler:
             "addr": buffer.offset + (buffer.words_before(plane.index, y) + x) * lanes if columns else 0,
             "stride": buffer.plane_words * lanes,
             "wait_store": int(buffer.row_stores[: y + 1].max(initial=0)) if columns else 0,
-            "words": -(-(columns + skip) // 2) if plane.twice else columns,
+            "words": -(-(columns + skip) // 2) if plane.twice and columns else columns,
             "columns": columns,
             "twice": int(plane.twice),
             "skip": skip if columns else 0,

@@ -29,9 +29,10 @@ def layer_cycles(
 
     Example: `layer_cycles([decode(word) for word in words], preset("z7020"))`
     """
-    clock, port = Clock(), ReadPort(latency)
+    clock, shared = Clock(), preset.ports == 1
+    port = ReadPort(latency, shared=shared)
     reader = Reader(clock, port, outstanding=outstanding)
-    code_port = port if preset.ports == 1 else ReadPort(latency)
+    code_port = port if shared else ReadPort(latency, shared=shared)
     code_reader = Reader(clock, code_port, outstanding=OUTSTANDING, most=BURST_BEATS)
     fetch = Fetch(code, preset, clock, code_reader)
     loads, computes, stores = fetch.queues

@@ -9,7 +9,7 @@ from itertools import count
 from hw.bus.reader import Reader as GatewareReader
 from hw.bus.transfer import BURST_BEATS, Planner
 from hw.bus.writer import Writer as GatewareWriter
-from hw.stream import Fifo
+from hw.stream import Fifo, SkidBuffer
 from hw.tile.timing.clock import Clock, Process, Stream
 
 __all__ = ["ReadPort", "Reader", "Taken", "Writer", "burst_beats"]
@@ -25,14 +25,15 @@ def burst_beats(word: int, words: int, most: int = BURST_BEATS) -> Iterator[int]
 
 
 class ReadPort:
-    """`ReadShare` and the memory behind it: an address a cycle, and in their order a beat a cycle.
+    """A memory port, with a `ReadShare` if `shared`: an address a cycle, and in their order a beat a cycle.
 
     The first beat of a burst comes `latency + 1` cycles after its address, but not before the share's queue
-    shows whose it is.
+    shows whose it is. An address takes `address_cycles` through the share.
     """
 
-    def __init__(self, latency: int):
-        self._answers = max(latency + 1, Fifo.LATENCY_CYCLES)
+    def __init__(self, latency: int, *, shared: bool):
+        self._answers = max(latency + 1, Fifo.LATENCY_CYCLES if shared else 0)
+        self.address_cycles = SkidBuffer.LATENCY_CYCLES if shared else 0
         self._asked = self._free = 0
 
     def read(self, cycle: int, beats: int) -> int:
@@ -66,8 +67,8 @@ class Reader:
     buffer.
     """
 
-    #: From the planner to the port, through a register of the engine and one of the share.
-    ADDRESS_CYCLES = 2
+    #: From the planner through a register of the engine.
+    ADDRESS_CYCLES = GatewareReader.ADDRESS_CYCLES - Planner.LATENCY_CYCLES
     #: From the buffer to `data`. The registers on this way hold `OUT_BEATS`, and the first is free
     #: `OUT_FREE_CYCLES` after a beat was taken.
     OUT_CYCLES = GatewareReader.DATA_CYCLES - Fifo.LATENCY_CYCLES
@@ -104,7 +105,7 @@ class Reader:
                     left = yield from self._left.item(asked - self._outstanding)
                     moved = max(moved, left + 1)
                 asked += 1
-                address = moved + self.ADDRESS_CYCLES
+                address = moved + self.ADDRESS_CYCLES + self._port.address_cycles
                 yield address
                 self.bursts.put((self._port.read(address, beats) + GatewareReader.DATA_CYCLES, beats))
 

@@ -157,8 +157,8 @@ class Loader:
         comes = yield from self._kept.runs.item(self._copied)
         self._copied += 1
         free = max(free, comes) + columns
-        last = 2 - (columns + skip) % 2 if twice else 1
-        self._kept.take(free - 1 - last - (1 + twice) * (KeptMaps.AHEAD - 1))
+        last_columns = 2 - (columns + skip) % 2 if twice else 1
+        self._kept.take(free - 1, last_columns, 1 + twice)
         return free
 
     @staticmethod

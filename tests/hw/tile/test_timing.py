@@ -15,6 +15,7 @@ from hw.tile.timing.bus import ReadPort, burst_beats
 from hw.tile.timing.clock import Clock, Stream
 
 SIM = preset("sim")
+TWO_PORTS = SIM.replace(ports=2)
 
 
 def made(opcode, **values):
@@ -39,6 +40,20 @@ def test_an_instruction_comes_after_the_latency_and_its_beats(name, latency, exp
 
 def test_instructions_of_two_layers_come_four_beats_apart():
     assert cycles(LAYER, LAYER, LAYER) == [61, 4, 4]
+
+
+def test_readers_with_a_port_each_ask_a_cycle_earlier():
+    assert cycles(LAYER, engine=TWO_PORTS) == [60]
+    # Taken in 62, requested in 64, planned in 68, asked for in 69, on the bus from 110, written 117 to 132.
+    load = made(Opcode.LOAD_WEIGHTS, beats=16)
+    assert cycles(load, made(Opcode.COMPUTE, wait_load=1), LAYER, engine=TWO_PORTS) == [132 + 3]
+
+
+def test_loads_hold_up_instructions_on_a_shared_port_alone():
+    code = (made(Opcode.LOAD_WEIGHTS, beats=400), *[LAYER] * 20)
+    # LAYER is the second instruction: 4 cycles behind the first, which at this latency comes 33 earlier.
+    assert cycles(*code, engine=TWO_PORTS, latency=7) == [60 - 33 + 4] + [4] * 19
+    assert max(cycles(*code, latency=7)) > 4
 
 
 @pytest.mark.parametrize(
@@ -82,6 +97,8 @@ def test_weights_are_written_a_beat_a_cycle():
     ("fields", "written"),
     [
         ({"words": 6, "columns": 6}, 119 + 6),
+        # Pixels that share words come one a cycle all the same.
+        ({"words": 6, "columns": 6, "right": 3, "fold": 1}, 119 + 6 + 2),
         ({"words": 3, "columns": 6, "twice": 1}, 119 + 6),
         ({"words": 3, "columns": 5, "twice": 1, "skip": 1}, 119 + 5),
         ({"words": 6, "columns": 6, "left": 2, "right": 3}, 119 + 6 + 2),
@@ -97,12 +114,73 @@ def test_columns_of_a_row(fields, written):
     assert cycles(load, made(Opcode.COMPUTE, wait_load=1), LAYER) == [written + 3]
 
 
+@pytest.mark.parametrize(
+    ("fields", "written"),
+    [
+        # Requested in 65, there from 68 on; begun in 67, a cycle for fill, written from 69 on.
+        ({"words": 6, "columns": 6}, 69 + 6),
+        ({"words": 3, "columns": 5, "twice": 1, "skip": 1}, 69 + 5),
+        ({"words": 6, "columns": 6, "left": 2, "right": 3}, 69 + 1 + 6 + 2),
+        ({"words": 6, "columns": 6, "last_plane": 1}, 69 + 6 + 2 + 6),
+    ],
+)
+def test_columns_of_a_kept_row(fields, written):
+    """`written`: as of a row from memory."""
+    load = made(Opcode.LOAD_FEATURES, kept=1, **fields)
+    assert cycles(load, made(Opcode.COMPUTE, wait_load=1), LAYER) == [written + 3]
+
+
+@pytest.mark.parametrize(
+    ("fields", "requested"),
+    [
+        # Six words, written 69 to 74: the last is read when the fourth is written, in 72.
+        ({"words": 6, "columns": 6, "last_plane": 1}, 73),
+        # Three words, the first for 69, two columns each for the others: the last is read in 69.
+        ({"words": 3, "columns": 5, "twice": 1, "skip": 1, "last_plane": 1}, 70),
+        # Read in 66 and 67, before any is written.
+        ({"words": 2, "columns": 2, "left": 9, "last_plane": 1}, 68),
+        # Read in 66, while its row is begun; the next one's only when the first is written, in 88, the third
+        # one's when the second is, 22 cycles later, and so is the third read when the last is asked for.
+        ({"words": 1, "columns": 1, "left": 20, "last_plane": 3}, 88 + 22 + 1),
+    ],
+)
+def test_a_load_is_asked_for_when_those_before_it_are(fields, requested):
+    """`requested`: the cycle in which the kept run of the last plane is; another load's is in 65."""
+    kept, load = made(Opcode.LOAD_FEATURES, kept=1, **fields), made(Opcode.LOAD_WEIGHTS, beats=100)
+    # Taken in the next cycle, requested two later.
+    written = 119 + 99 + (requested + 3 - 65)
+    assert cycles(kept, load, made(Opcode.COMPUTE, wait_load=2), LAYER) == [written + 3]
+
+
+def test_a_load_waits_until_the_row_is_kept():
+    # The row is read in 81, written in 85, counted in 86; the load is taken in 87, as another in 63.
+    load = made(Opcode.LOAD_FEATURES, wait_store=1, words=1, columns=1, kept=1)
+    code = (ONE, made(Opcode.STORE, words=1, kept=1), load, made(Opcode.COMPUTE, wait_load=1), LAYER)
+    assert cycles(*code) == [69 + 1 + 3 + (87 - 63)]
+
+
+def test_a_row_waits_for_the_residual_row_that_is_added():
+    residual = made(Opcode.LOAD_FEATURES, words=1, columns=1, residual=1)
+    rows, store = made(Opcode.COMPUTE, last_row=4), made(Opcode.STORE, words=1, last_row=4, adds=1)
+    # Written in 119, complete in 120; the first row is read in 121, so the beat of the fifth is in 122.
+    assert cycles(residual, rows, store, LAYER) == [122]
+
+
+def test_a_fifth_residual_row_waits_for_a_slot():
+    residual = made(Opcode.LOAD_FEATURES, words=1, columns=1, residual=1)
+    slow = made(Opcode.COMPUTE, last_tap_x=49, last_column=3)  # 200 beats
+    store, last = made(Opcode.STORE, words=1, adds=1), made(Opcode.COMPUTE, wait_load=5)
+    # Beats from 84 to 283; the row is read 17 cycles later, in 300. In 301 there is a slot, and after a cycle
+    # for fill the fifth residual row is written in 303, complete in 304.
+    assert cycles(*[residual] * 5, slow, store, last, LAYER) == [304 + 3]
+
+
 def test_a_load_waits_until_the_row_is_in_memory():
-    # The beat is in 64, the row in its slot in 81, its word at the write engine in 87, its address given in
-    # 91; it is written in 92, answered in 133, counted in 135. The load is taken in 136, as another in 63.
+    # The beat is in 64, the row in its slot in 81, its word at the write engine in 89, its address given in
+    # 93; it is written in 94, answered in 135, counted in 137. The load is taken in 138, as another in 63.
     load = made(Opcode.LOAD_FEATURES, wait_store=1, words=1, columns=1)
     code = (ONE, made(Opcode.STORE, words=1), load, made(Opcode.COMPUTE, wait_load=1), LAYER)
-    assert cycles(*code) == [119 + 1 + 3 + (136 - 63)]
+    assert cycles(*code) == [119 + 1 + 3 + (138 - 63)]
 
 
 def test_a_fifth_row_waits_for_a_slot():
@@ -141,8 +219,12 @@ def test_bursts_are_those_of_the_planner(word, words):
 
 
 def test_bursts_share_the_port():
-    port = ReadPort(40)
+    port = ReadPort(40, shared=True)
     assert [port.read(*burst) for burst in [(10, 16), (10, 8), (100, 8)]] == [51, 67, 141]
+
+
+def test_only_a_share_has_to_show_whose_a_burst_is():
+    assert [ReadPort(0, shared=shared).read(10, 1) for shared in (True, False)] == [13, 11]
 
 
 def test_processes_of_the_same_cycle_take_turns():
