@@ -118,6 +118,7 @@ def _costs(console: Console, run: DetectorRun, folder: Path) -> dict[str, float]
     figures = {
         f"tile.detector_{preset}_cycles": run.cycles,
         f"tile.detector_{preset}_lane_use": run.lane_use(),
+        f"tile.detector_{preset}_megabytes": run.memory_bytes / 1e6,
         f"tile.detector_{preset}_dense_lane_use": run.lane_use("dense"),
         f"tile.detector_{preset}_depthwise_lane_use": run.lane_use("depthwise"),
         f"tile.detector_{preset}_depthwise_lanes_working": run.lanes_working("depthwise"),

@@ -72,7 +72,6 @@ class _Load:
 class _Compute:
     values: dict[str, int]
     store: dict[str, int]
-    loads: int
     layer: int
     closes: bool = False  #: the next one is of another layer
 
@@ -179,14 +178,9 @@ class _Scheduler:
         cut = self.cuts[index]
         layer, out = cut.layer, cut.layer.output
         cost = LayerCost(
-            layer.name,
-            layer.macs,
-            cut.tiling,
-            turn,
-            windowed=layer.windowed,
-            folded=layer.fold.pixels,
+            layer.name, layer.macs, cut.tiling, turn, windowed=layer.windowed, folded=layer.fold.pixels,
             adds=layer.addend is not None,
-        )
+        )  # fmt: skip
         self.costs.append(cost)
         addresses = []
         for chunk in cut.chunks:
@@ -363,7 +357,7 @@ class _Scheduler:
             "share": at.share,
         }
         self.costs[at.index].beats += rows * tiling.columns * length
-        self.computes.append(_Compute(values, {}, len(self.loads), at.index))
+        self.computes.append(_Compute(values, {}, at.index))
 
     def _store(self, at: _Layer, group: int, y: int, rows: int, first_column: int, valid: int) -> None:
         layer, lanes = at.cut.layer, self.preset.channels
@@ -420,8 +414,8 @@ class _Scheduler:
                 issued += 1
 
         for number, compute in enumerate(self.computes):
-            load_up_to(compute.loads + LOOKAHEAD, number)
-            if issued < compute.loads:
+            load_up_to(compute.values["wait_load"] + LOOKAHEAD, number)
+            if issued < compute.values["wait_load"]:
                 raise AssertionError(
                     f"layer {self.costs[compute.layer].name!r}: a load waits for what it feeds"
                 )

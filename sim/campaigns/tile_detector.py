@@ -61,6 +61,11 @@ class DetectorRun:
         return sum(layer.cycles for layer in self.layers)
 
     @property
+    def memory_bytes(self) -> int:
+        """Features, weights and results that a frame moves, each way."""
+        return sum(layer.read_bytes + layer.write_bytes for layer in self.layers)
+
+    @property
     def model_error_max(self) -> float:
         """Of the layer whose cycles the compiler foresees worst."""
         return max(abs(layer.foreseen / layer.cycles - 1) for layer in self.layers)

@@ -74,6 +74,8 @@ def test_every_layer_is_accounted_for(pictures):
     assert stem.write_bytes == depth.write_bytes == 0
     written, passes = sum(layer.write_bytes for layer in run.layers), len(run.layers) - 4
     assert passes * 8 * 64 - run.preset.row_slots * 8 * 8 <= written <= passes * 8 * 64
+    # A picture of two planes is read once, and weights.
+    assert run.memory_bytes - written > 2 * 8 * 64
 
 
 def test_wrong_elements_are_counted(pictures, monkeypatch):
