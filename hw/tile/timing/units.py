@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Generator, Sequence
 from itertools import count
 from typing import Any
@@ -15,7 +16,7 @@ from hw.tile.instruction import BYTES, Instruction, Opcode
 from hw.tile.loader import Loader as GatewareLoader
 from hw.tile.preset import Preset
 from hw.tile.storer import Storer as GatewareStorer
-from hw.tile.timing.bus import Reader, Taken, Writer, burst_beats
+from hw.tile.timing.bus import Reader, Writer, burst_beats
 from hw.tile.timing.clock import Clock, Process, Stream
 from hw.tile.timing.kept import KeptMaps
 
@@ -149,7 +150,8 @@ class Loader:
             burst, come, before = burst + 1, come + beats, filled
             filled = min(2 * come - skip, columns) if twice else come
             free = max(free, comes) + filled - before
-            self._reader.take(comes, beats, free - 1, 1 + twice)
+            alone = filled - 2 * (come - 1) + skip if twice else 1
+            self._reader.take(comes, beats, free - 1, step=1 + twice, alone=alone)
         return free, burst
 
     def _copy(self, free: int, columns: int, twice: int, skip: int) -> Generator[Any, None, int]:
@@ -157,8 +159,8 @@ class Loader:
         comes = yield from self._kept.runs.item(self._copied)
         self._copied += 1
         free = max(free, comes) + columns
-        last_columns = 2 - (columns + skip) % 2 if twice else 1
-        self._kept.take(free - 1, last_columns, 1 + twice)
+        alone = 2 - (columns + skip) % 2 if twice else 1
+        self._kept.take(free - 1, alone, 1 + twice)
         return free
 
     @staticmethod
@@ -240,6 +242,38 @@ class Sequencer:
         return words, beats, max(others, beats, self._preset.pixels), max(words - beats, 0)
 
 
+class Out:
+    """The storer's queue to the write engine: in which cycle a word is read, and in which it has `left`.
+
+    A word is read where fewer than `ROOM` wait in the queue, which does not show those on their way to it.
+    """
+
+    #: In the write engine's first register, and how long after one has left there the queue shows it.
+    BEHIND, BEHIND_CYCLES = 2, 2
+    #: From a word that is read to the write engine, through the queue and the engine's first register.
+    OUT_CYCLES = GatewareStorer.READ_CYCLES + Fifo.LATENCY_CYCLES + SkidBuffer.LATENCY_CYCLES
+
+    def __init__(self) -> None:
+        on_the_way, waiting = GatewareStorer.READ_CYCLES, GatewareStorer.ROOM + self.BEHIND
+        self._reads = deque([-on_the_way] * on_the_way, on_the_way)
+        self.left = deque([0] * (waiting + on_the_way), waiting + on_the_way)
+        self._waiting, self._on_the_way = waiting, on_the_way
+
+    def room(self, free: int) -> int:
+        """From the cycle `free` on, the first in which another word is read."""
+        while self.left[-self._waiting] + self.BEHIND_CYCLES > free:
+            unseen = sum(read >= free - self._on_the_way for read in self._reads)
+            room = self.left[-self._waiting - unseen] + self.BEHIND_CYCLES
+            if room <= free:
+                break
+            free = room
+        return free
+
+    def read(self, cycle: int) -> None:
+        self._reads.append(cycle)
+        self.left.append(max(cycle + self.OUT_CYCLES, self.left[-1] + 1))
+
+
 class Storer:
     """STORE: the words of each ready row, one a cycle, and two cycles from one STORE to the next.
 
@@ -247,23 +281,15 @@ class Storer:
     which cycle on each counts.
     """
 
-    #: Words between the slots and the write engine's bursts when reading stops: in the queue, on their way to
-    #: it, and in the engine's first register; and how long after one has gone reading goes on. In between it
-    #: stops and goes by a word or two, which is not followed.
-    AHEAD = GatewareStorer.ROOM + GatewareStorer.READ_CYCLES + 2
-    AHEAD_CYCLES = 2
-    #: From a word that is read to the write engine, through the queue and the engine's first register.
-    OUT_CYCLES = GatewareStorer.READ_CYCLES + Fifo.LATENCY_CYCLES + SkidBuffer.LATENCY_CYCLES
-
     def __init__(self, preset: Preset, clock: Clock, writer: Writer, queue: Queue):
-        self._preset, self._writer, self._queue = preset, writer, queue
+        self._preset, self._writer, self._queue, self._out = preset, writer, queue, Out()
         self.freed: Stream[int] = Stream(clock)
         self.residual_freed: Stream[int] = Stream(clock)
         self.stored: Stream[int] = Stream(clock)
         self.stored_kept: Stream[int] = Stream(clock)
 
     def run(self, row_ready: Stream[int], residual_ready: Stream[int]) -> Process:
-        queue, ahead = self._queue, Taken(self.AHEAD)
+        queue = self._queue
         free = rows = sums = 0
         for number in count():
             seen, instruction = yield from queue.given.item(number)
@@ -278,23 +304,25 @@ class Storer:
                     ready = yield from residual_ready.item(sums)
                     sums, free = sums + 1, max(free, ready)
                 if values["kept"]:
-                    free = max(free, ahead.oldest() + self.AHEAD_CYCLES) + values["words"]
+                    for _ in range(values["words"]):
+                        free = self._out.room(free) + 1
                     self.stored_kept.put(free + GatewareStorer.READ_CYCLES)
                 else:
-                    free = self._write(free, values["addr"] + row * values["stride"], values["words"], ahead)
+                    free = self._write(free, values["addr"] + row * values["stride"], values["words"])
                 self.freed.put(free - 1)
                 if values["adds"]:
                     self.residual_freed.put(free - 1)
             free += 1
 
-    def _write(self, free: int, addr: int, words: int, ahead: Taken) -> int:
+    def _write(self, free: int, addr: int, words: int) -> int:
         """A row to memory, from the cycle `free` on; returns the cycle after its last word was read."""
-        in_memory = 0
+        out, in_memory = self._out, 0
         for beats in burst_beats(addr // self._preset.channels, words):
-            free += beats
-            last, in_memory = self._writer.write(free - 1 + self.OUT_CYCLES, beats)
-            ahead.add(last, beats)
-            free = max(free, ahead.oldest() + self.AHEAD_CYCLES)
+            for _ in range(beats):
+                read = out.room(free)
+                out.read(read)
+                free = read + 1
+            out.left[-1], in_memory = self._writer.write(out.left[-1], beats)
         # Two registers count it.
         self.stored.put(in_memory + 2)
         return free
