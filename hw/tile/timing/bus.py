@@ -32,6 +32,7 @@ class ReadPort:
     """
 
     def __init__(self, latency: int, *, shared: bool):
+        self.shared = shared
         self._answers = max(latency + 1, Fifo.LATENCY_CYCLES if shared else 0)
         self.address_cycles = SkidBuffer.LATENCY_CYCLES if shared else 0
         self._asked = self._free = 0
@@ -107,7 +108,8 @@ class Reader:
                     moved = max(moved, left + 1)
                 asked += 1
                 address = moved + self.ADDRESS_CYCLES + self._port.address_cycles
-                yield address
+                if self._port.shared:
+                    yield address
                 self.bursts.put((self._port.read(address, beats) + GatewareReader.DATA_CYCLES, beats))
 
 
