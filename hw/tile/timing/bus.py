@@ -122,19 +122,26 @@ class Writer:
 
     #: From an address to the first word of its burst at the port.
     DATA_CYCLES = 2
+    #: Words in the buffer and in the register before it.
+    BUFFERED = GatewareWriter.BUFFERED_BURSTS * BURST_BEATS + 1
 
     def __init__(self, *, latency: int, outstanding: int):
         self._latency = latency
-        self._sent = 0
+        self._sent = deque([0] * self.BUFFERED, self.BUFFERED)
         self._granted = deque([0] * GatewareWriter.BUFFERED_BURSTS, GatewareWriter.BUFFERED_BURSTS)
         self._answered = deque([0] * outstanding, outstanding)
+
+    def room(self, beat: int) -> int:
+        """From which cycle on the next burst's beat of this number can be taken."""
+        return self._sent[beat] + 1
 
     def write(self, last: int, beats: int) -> tuple[int, int]:
         """A burst whose last word comes in cycle `last`: when that is taken, and when all are in memory."""
         taken = max(last, self._granted[0] + 1)
         granted = max(taken + Fifo.LATENCY_CYCLES, self._answered[0] + 1)
         self._granted.append(granted)
-        self._sent = max(granted + self.DATA_CYCLES - 1, self._sent) + beats
-        answered = self._sent + 1 + self._latency
+        first = max(granted + self.DATA_CYCLES, self._sent[-1] + 1)
+        self._sent.extend(range(first, first + beats))
+        answered = self._sent[-1] + 1 + self._latency
         self._answered.append(answered)
         return taken, answered

@@ -269,9 +269,10 @@ class Out:
             free = room
         return free
 
-    def read(self, cycle: int) -> None:
+    def read(self, cycle: int, leaves: int) -> None:
+        """A word is read in this cycle, and may leave from the cycle `leaves` on."""
         self._reads.append(cycle)
-        self.left.append(max(cycle + self.OUT_CYCLES, self.left[-1] + 1))
+        self.left.append(max(cycle + self.OUT_CYCLES, self.left[-1] + 1, leaves))
 
 
 class Storer:
@@ -318,9 +319,9 @@ class Storer:
         """A row to memory, from the cycle `free` on; returns the cycle after its last word was read."""
         out, in_memory = self._out, 0
         for beats in burst_beats(addr // self._preset.channels, words):
-            for _ in range(beats):
+            for beat in range(beats):
                 read = out.room(free)
-                out.read(read)
+                out.read(read, self._writer.room(beat))
                 free = read + 1
             out.left[-1], in_memory = self._writer.write(out.left[-1], beats)
         # Two registers count it.
