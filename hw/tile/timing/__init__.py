@@ -1,7 +1,8 @@
 """How many cycles each layer takes, foreseen from the instructions alone, to the cycle.
 
 Units tell each other in which cycles things happen (`clock`), by formulas that follow the gateware's states
-(`bus`, `units`), a burst or a row at a time. Memory is taken to answer after a fixed latency, a beat a cycle.
+(`bus`, `kept`, `units`, `storer`), a burst or a row at a time, a word where they stop in between. Memory is
+taken to answer after a fixed latency, a beat a cycle.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from hw.tile.preset import Preset
 from hw.tile.timing.bus import Reader, ReadPort, Writer
 from hw.tile.timing.clock import Clock
 from hw.tile.timing.kept import KeptMaps
-from hw.tile.timing.units import Fetch, Loader, Sequencer, Storer
+from hw.tile.timing.storer import Storer
+from hw.tile.timing.units import Fetch, Loader, Sequencer
 
 __all__ = ["layer_cycles"]
 

@@ -32,6 +32,7 @@ class ReadPort:
     """
 
     def __init__(self, latency: int, *, shared: bool):
+        self.shared = shared
         self._answers = max(latency + 1, Fifo.LATENCY_CYCLES if shared else 0)
         self.address_cycles = SkidBuffer.LATENCY_CYCLES if shared else 0
         self._asked = self._free = 0
@@ -50,10 +51,11 @@ class Taken:
     def __init__(self, beats: int):
         self._beats, self._cycles = beats, deque([0] * beats, beats)
 
-    def add(self, last: int, beats: int, step: int = 1) -> None:
-        """So many more, one every `step` cycles, the last in cycle `last`."""
-        first = last - step * (min(beats, self._beats) - 1)
-        self._cycles.extend(range(first, last + 1, step))
+    def add(self, last: int, beats: int, *, step: int = 1, alone: int = 1) -> None:
+        """So many more, the last in cycle `last`, `alone` after the one before, the others every `step`."""
+        before = last - alone
+        self._cycles.extend(range(before - step * (min(beats, self._beats) - 2), before + 1, step))
+        self._cycles.append(last)
 
     def oldest(self) -> int:
         return self._cycles[0]
@@ -84,9 +86,9 @@ class Reader:
         self._taken = Taken(self.OUT_BEATS + 1)
         self.free.put(0)
 
-    def take(self, comes: int, beats: int, last: int, step: int = 1) -> None:
-        """The beats of a burst, the first of which comes in cycle `comes`, are taken; the last in `last`."""
-        self._taken.add(last, beats, step)
+    def take(self, comes: int, beats: int, last: int, *, step: int = 1, alone: int = 1) -> None:
+        """The beats of a burst, the first of which comes in cycle `comes`, are taken as `Taken.add` says."""
+        self._taken.add(last, beats, step=step, alone=alone)
         passes = comes + beats - 1 - self.OUT_CYCLES
         self._left.put(max(passes, self._taken.oldest() + self.OUT_FREE_CYCLES))
 
@@ -106,7 +108,8 @@ class Reader:
                     moved = max(moved, left + 1)
                 asked += 1
                 address = moved + self.ADDRESS_CYCLES + self._port.address_cycles
-                yield address
+                if self._port.shared:
+                    yield address
                 self.bursts.put((self._port.read(address, beats) + GatewareReader.DATA_CYCLES, beats))
 
 
@@ -119,19 +122,26 @@ class Writer:
 
     #: From an address to the first word of its burst at the port.
     DATA_CYCLES = 2
+    #: Words in the buffer and in the register before it.
+    BUFFERED = GatewareWriter.BUFFERED_BURSTS * BURST_BEATS + 1
 
     def __init__(self, *, latency: int, outstanding: int):
         self._latency = latency
-        self._taken = self._sent = 0
+        self._sent = deque([0] * self.BUFFERED, self.BUFFERED)
         self._granted = deque([0] * GatewareWriter.BUFFERED_BURSTS, GatewareWriter.BUFFERED_BURSTS)
         self._answered = deque([0] * outstanding, outstanding)
 
+    def room(self, beat: int) -> int:
+        """From which cycle on the next burst's beat of this number can be taken."""
+        return self._sent[beat] + 1
+
     def write(self, last: int, beats: int) -> tuple[int, int]:
         """A burst whose last word comes in cycle `last`: when that is taken, and when all are in memory."""
-        self._taken = max(last, self._taken + beats, self._granted[0] + 1)
-        granted = max(self._taken + Fifo.LATENCY_CYCLES, self._answered[0] + 1)
+        taken = max(last, self._granted[0] + 1)
+        granted = max(taken + Fifo.LATENCY_CYCLES, self._answered[0] + 1)
         self._granted.append(granted)
-        self._sent = max(granted + self.DATA_CYCLES - 1, self._sent) + beats
-        answered = self._sent + 1 + self._latency
+        first = max(granted + self.DATA_CYCLES, self._sent[-1] + 1)
+        self._sent.extend(range(first, first + beats))
+        answered = self._sent[-1] + 1 + self._latency
         self._answered.append(answered)
-        return self._taken, answered
+        return taken, answered

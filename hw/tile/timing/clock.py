@@ -11,8 +11,8 @@ __all__ = ["Clock", "Process", "Stream"]
 
 T = TypeVar("T")
 
-#: A unit at work. It yields a stream when it needs an item that is not there yet, and the cycle in which it
-#: uses what it shares with others.
+#: A unit at work. It yields a stream when it needs an item that is not there yet, and the cycle from which on
+#: it wants what it shares with others.
 Process = Generator["Stream[Any] | int", None, None]
 
 
@@ -38,7 +38,7 @@ class Stream(Generic[T]):
 
 
 class Clock:
-    """Resumes processes: who was told something goes on at once, who shares something in the order of time.
+    """Resumes processes: who was told something goes on at once, who shares something when its turn comes.
 
     What a unit alone decides is computed long before it happens; time passes only where the order matters. So
     a unit may learn of what lies ahead, but never of what is over: it has to be told before anybody waits.
@@ -52,23 +52,23 @@ class Clock:
         self._told.append(process)
 
     def run(self, processes: Sequence[Process]) -> None:
-        """Until all are over or wait for what nobody tells; in the same cycle they take turns, in order."""
+        """Until all are over or wait for what nobody tells; of those that share, one a cycle, in turns."""
         numbers = {process: number for number, process in enumerate(processes)}
         self._told.extend(processes)
-        last = -1
+        now = last = -1
         while self._told or self._later:
             if self._told:
                 process = self._told.popleft()
             else:
-                last, process = self._next(last, len(numbers))
+                now, last, process = self._next(last, len(numbers))
             wanted = next(process, None)
             if isinstance(wanted, Stream):
                 wanted.waits = process
             elif wanted is not None:
-                heappush(self._later, (wanted, numbers[process], process))
+                heappush(self._later, (max(wanted, now + 1), numbers[process], process))
 
-    def _next(self, last: int, count: int) -> tuple[int, Process]:
-        """Number and process: of those with the earliest cycle, the first behind the last one's number."""
+    def _next(self, last: int, count: int) -> tuple[int, int, Process]:
+        """Cycle, number, process: of those of the earliest cycle, the first behind the last one's number."""
         chosen, later = heappop(self._later), self._later
         tied = [chosen]
         while later and later[0][0] == chosen[0]:
@@ -77,5 +77,5 @@ class Clock:
             chosen = min(tied, key=lambda each: (each[1] - last - 1) % count)
             for each in tied:
                 if each is not chosen:
-                    heappush(later, each)
-        return chosen[1:]
+                    heappush(later, (each[0] + 1, *each[1:]))
+        return chosen

@@ -1,4 +1,4 @@
-"""When each unit of the engine does what: a class a unit, which follows the gateware of the same name."""
+"""When fetch, loader and sequencer do what: a class a unit, which follows the gateware of the same name."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from typing import Any
 
 from hw.arith.requantise import Requantise
 from hw.arith.shift_lane import ShiftArray
-from hw.stream import Fifo, SkidBuffer
+from hw.stream import Fifo
 from hw.tile.datapath import Datapath
 from hw.tile.fetch import UNITS
 from hw.tile.instruction import BYTES, Instruction, Opcode
 from hw.tile.loader import Loader as GatewareLoader
 from hw.tile.preset import Preset
-from hw.tile.storer import Storer as GatewareStorer
-from hw.tile.timing.bus import Reader, Taken, Writer, burst_beats
+from hw.tile.timing.bus import Reader
 from hw.tile.timing.clock import Clock, Process, Stream
 from hw.tile.timing.kept import KeptMaps
 
-__all__ = ["Fetch", "Loader", "Queue", "Sequencer", "Storer"]
+__all__ = ["Fetch", "Loader", "Queue", "Sequencer"]
 
 
 #: Goes on with a cycle and the number of a burst.
@@ -149,7 +148,8 @@ class Loader:
             burst, come, before = burst + 1, come + beats, filled
             filled = min(2 * come - skip, columns) if twice else come
             free = max(free, comes) + filled - before
-            self._reader.take(comes, beats, free - 1, 1 + twice)
+            alone = filled - 2 * (come - 1) + skip if twice else 1
+            self._reader.take(comes, beats, free - 1, step=1 + twice, alone=alone)
         return free, burst
 
     def _copy(self, free: int, columns: int, twice: int, skip: int) -> Generator[Any, None, int]:
@@ -157,8 +157,8 @@ class Loader:
         comes = yield from self._kept.runs.item(self._copied)
         self._copied += 1
         free = max(free, comes) + columns
-        last_columns = 2 - (columns + skip) % 2 if twice else 1
-        self._kept.take(free - 1, last_columns, 1 + twice)
+        alone = 2 - (columns + skip) % 2 if twice else 1
+        self._kept.take(free - 1, alone, 1 + twice)
         return free
 
     @staticmethod
@@ -238,63 +238,3 @@ class Sequencer:
             return 0, beats, max(beats, self._preset.pixels), 0
         words, others = height * width, height * values["column_step"]
         return words, beats, max(others, beats, self._preset.pixels), max(words - beats, 0)
-
-
-class Storer:
-    """STORE: the words of each ready row, one a cycle, and two cycles from one STORE to the next.
-
-    `freed` and `residual_freed` tell when the slot of each row was read, `stored` and `stored_kept` from
-    which cycle on each counts.
-    """
-
-    #: Words between the slots and the write engine's bursts when reading stops: in the queue, on their way to
-    #: it, and in the engine's first register; and how long after one has gone reading goes on. In between it
-    #: stops and goes by a word or two, which is not followed.
-    AHEAD = GatewareStorer.ROOM + GatewareStorer.READ_CYCLES + 2
-    AHEAD_CYCLES = 2
-    #: From a word that is read to the write engine, through the queue and the engine's first register.
-    OUT_CYCLES = GatewareStorer.READ_CYCLES + Fifo.LATENCY_CYCLES + SkidBuffer.LATENCY_CYCLES
-
-    def __init__(self, preset: Preset, clock: Clock, writer: Writer, queue: Queue):
-        self._preset, self._writer, self._queue = preset, writer, queue
-        self.freed: Stream[int] = Stream(clock)
-        self.residual_freed: Stream[int] = Stream(clock)
-        self.stored: Stream[int] = Stream(clock)
-        self.stored_kept: Stream[int] = Stream(clock)
-
-    def run(self, row_ready: Stream[int], residual_ready: Stream[int]) -> Process:
-        queue, ahead = self._queue, Taken(self.AHEAD)
-        free = rows = sums = 0
-        for number in count():
-            seen, instruction = yield from queue.given.item(number)
-            values = instruction.values
-            taken = max(seen, free)
-            queue.taken.put(taken)
-            free = taken + 1
-            for row in range(values["last_row"] + 1):
-                ready = yield from row_ready.item(rows)
-                rows, free = rows + 1, max(free, ready)
-                if values["adds"]:
-                    ready = yield from residual_ready.item(sums)
-                    sums, free = sums + 1, max(free, ready)
-                if values["kept"]:
-                    free = max(free, ahead.oldest() + self.AHEAD_CYCLES) + values["words"]
-                    self.stored_kept.put(free + GatewareStorer.READ_CYCLES)
-                else:
-                    free = self._write(free, values["addr"] + row * values["stride"], values["words"], ahead)
-                self.freed.put(free - 1)
-                if values["adds"]:
-                    self.residual_freed.put(free - 1)
-            free += 1
-
-    def _write(self, free: int, addr: int, words: int, ahead: Taken) -> int:
-        """A row to memory, from the cycle `free` on; returns the cycle after its last word was read."""
-        in_memory = 0
-        for beats in burst_beats(addr // self._preset.channels, words):
-            free += beats
-            last, in_memory = self._writer.write(free - 1 + self.OUT_CYCLES, beats)
-            ahead.add(last, beats)
-            free = max(free, ahead.oldest() + self.AHEAD_CYCLES)
-        # Two registers count it.
-        self.stored.put(in_memory + 2)
-        return free

@@ -11,7 +11,7 @@ from hw.bus.transfer import plan_bursts
 from hw.tile.instruction import FIELDS, Instruction, Opcode
 from hw.tile.preset import preset
 from hw.tile.timing import layer_cycles
-from hw.tile.timing.bus import ReadPort, burst_beats
+from hw.tile.timing.bus import ReadPort, Taken, Writer, burst_beats
 from hw.tile.timing.clock import Clock, Stream
 
 SIM = preset("sim")
@@ -189,6 +189,18 @@ def test_a_fifth_row_waits_for_a_slot():
     assert cycles(rows, made(Opcode.STORE, words=1, last_row=4), LAYER) == [82]
 
 
+def test_a_row_waits_while_the_write_engine_waits_for_a_response():
+    # Rows of 16 words, a burst each, of which one may await its response, for 400 cycles; START is taken to
+    # be in cycle 360. The first row is in its slot in 95, its last word at the write engine in 118; its
+    # address is given in 122, its words are written from 123 to 138 and answered in 539. The next burst's go
+    # from 542 on. Until then 16 + 65 + 17 words are read, and two of the seventh row. In 543 the write
+    # engine takes another, in 549 fewer than eleven are in the queue, and the 14 words left of that row are
+    # read until 562. So the first beat of the eleventh row is in 563, and its last one in 577.
+    rows = made(Opcode.COMPUTE, last_column=7, last_row=10)
+    store = made(Opcode.STORE, words=16, stride=128, last_row=10)
+    assert cycles(rows, store, LAYER, latency=400, outstanding=1) == [360 + 577]
+
+
 @pytest.mark.parametrize(
     ("depth", "expected"),
     [
@@ -227,16 +239,38 @@ def test_only_a_share_has_to_show_whose_a_burst_is():
     assert [ReadPort(0, shared=shared).read(10, 1) for shared in (True, False)] == [13, 11]
 
 
-def test_processes_of_the_same_cycle_take_turns():
+def test_the_last_word_of_a_doubled_row_of_odd_columns_is_taken_a_cycle_after_the_one_before():
+    taken = Taken(3)
+    taken.add(20, 4, step=2, alone=1)
+    assert taken.oldest() == 17  # then 19 and 20
+
+
+def test_the_write_engine_takes_no_more_words_than_four_bursts_and_one():
+    writer = Writer(latency=150, outstanding=1)
+    for last in (15, 31, 47, 63):
+        writer.write(last, 16)
+    # The first address is given in 18, its words leave from 20 on.
+    assert [writer.room(beat) for beat in (1, 2, 15)] == [21, 22, 35]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "order"),
+    [
+        ({"a": (3, 3, 9), "b": (3, 3, 4), "c": (9,)}, "ababbca"),
+        # In 6, where b wants its second, a still waits for its third, for b was served in 4.
+        ({"a": (3, 4, 5, 6), "b": (3, 6)}, "ababaa"),
+    ],
+)
+def test_processes_that_share_take_turns_one_a_cycle(wanted, order):
     served, clock = [], Clock()
 
-    def asks(name, *wanted):
-        for cycle in wanted:
+    def asks(name, cycles):
+        for cycle in cycles:
             yield cycle
-            served.append((cycle, name))
+            served.append(name)
 
-    clock.run([asks("a", 3, 3, 9), asks("b", 3, 3, 4), asks("c", 9)])
-    assert served == [(3, "a"), (3, "b"), (3, "a"), (3, "b"), (4, "b"), (9, "c"), (9, "a")]
+    clock.run([asks(*each) for each in wanted.items()])
+    assert "".join(served) == order
 
 
 def test_a_process_goes_on_when_it_is_told():
