@@ -109,7 +109,9 @@ class Tile(Accelerator):
         rows = []
         for index, layer in enumerate(binary.header["layers"][:256]):
             self.write_word("PROFILE_ENTRY", index)
-            measured = {event: self.read_word(f"PROFILE_{event.upper()}") for event in EVENTS}
+            measured = dict.fromkeys(EVENTS, 0)
+            if layer["beats"]:  # else nobody reads a row of it, and none was made
+                measured = {event: self.read_word(f"PROFILE_{event.upper()}") for event in EVENTS}
             rows.append(
                 {"name": layer["name"], "macs": layer["macs"], "predicted": layer["cycles"], **measured}
             )

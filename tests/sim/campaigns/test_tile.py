@@ -74,6 +74,20 @@ def test_profile_counts_every_beat_of_the_listing(job):
     assert sum(row["read_beats"] for row in rows) * 8 == sum(cost.read_bytes for cost in compiled.costs)
 
 
+def test_a_layer_of_which_no_row_is_read_is_profiled_as_nothing(job):
+    bench, _, sample, _ = job
+    bench.engine.run(sample)
+    assert all(row["cycles"] for row in bench.engine.profile()), "what entries held before"
+    compiled = compile_program(random_network(np.random.default_rng(7208)), bench.preset)
+    idle = [index for index, cost in enumerate(compiled.costs) if cost.beats == 0]
+    assert 1 in idle, "take another network"
+    bench.load(compiled)
+    bench.engine.start()
+    bench.engine.finish()
+    rows = bench.engine.profile()
+    assert [index for index, row in enumerate(rows) if row["cycles"] == 0] == idle
+
+
 @pytest.mark.parametrize("latency", [0, 40])
 @pytest.mark.parametrize(("draw", "seeds"), [(random_network, range(7000, 7012)), (random_layer, range(12))])
 def test_every_layer_takes_the_cycles_foreseen(bench, latency, draw, seeds):
