@@ -14,6 +14,7 @@ from hw.tile.placing import place
 from hw.tile.preset import PRESETS, Preset
 from hw.tile.preset import preset as named_preset
 from hw.tile.schedule import LayerCost, schedule
+from hw.tile.siblings import SIBLINGS
 from hw.tile.tiling import Cut, cut
 from models.program import Program
 from models.program.ops import Op, ProgramError
@@ -87,10 +88,15 @@ def _cut(program: Program, lowered: Lowered, preset: Preset) -> list[Cut]:
 
 
 def _smallest(program: Program, op: Op, tried: Preset) -> str | None:
+    """The first preset that takes an operation, in whichever layer it has become part of."""
     for other in PRESETS.values():
         if other == tried:
             continue
-        layers = [layer for layer in lower(program, other).layers if layer.op is op]
+        layers = [
+            layer
+            for layer in lower(program, other).layers
+            if layer.op is op or op.name in layer.name.split(SIBLINGS)
+        ]
         if all(isinstance(cut(layer, other), Cut) for layer in layers):
             return other.name
     return None

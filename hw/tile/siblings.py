@@ -9,7 +9,10 @@ import numpy as np
 from hw.tile.layers import Buffer, Layer, Lowered, Plane, View
 from hw.tile.preset import Preset
 
-__all__ = ["merge_siblings"]
+__all__ = ["SIBLINGS", "merge_siblings"]
+
+#: Between their names, in that of the layer that they have become.
+SIBLINGS = "+"
 
 
 def merge_siblings(lowered: Lowered, preset: Preset) -> None:
@@ -64,7 +67,7 @@ def _join(layer: Layer, older: Layer, preset: Preset) -> None:
     older.bias = np.concatenate([older.bias, layer.bias])
     older.shift = np.concatenate([older.shift, layer.shift])
     older.macs += layer.macs
-    older.name += f"+{layer.name}"
+    older.name += SIBLINGS + layer.name
 
 
 def _move(lowered: Lowered, old: Buffer, new: Buffer, planes: int, lanes: int) -> None:
