@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import typer
 
@@ -19,6 +20,7 @@ def command(
 
     Example: `colonnade compile model.onnx --engine sim --output model.tile`
     """
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
@@ -43,11 +45,14 @@ def command(
     if disassemble:
         for number, each in enumerate(instruction.disassemble(compiled.code)):
             console.print(f"{number:6} {each}", highlight=False, markup=False)
-    table = Table(*listing.COLUMNS, title=f"{model.name} on {compiled.preset.name}")
+    table = Table(title=f"{model.name} on {compiled.preset.name}", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in listing.COLUMNS:
+        justify: Literal["left", "right"] = "left" if heading in listing.WORDS else "right"
+        table.add_column(heading, justify=justify, no_wrap=True)
     for row in listing.table(compiled):
         table.add_row(*row)
     console.print(table)
-    console.print(f"{len(compiled.binary):,} bytes of binary, {compiled.arena_bytes:,} bytes of arena")
+    console.print(listing.summary(compiled), soft_wrap=True)
     try:
         if output is not None:
             output.write_bytes(compiled.binary)

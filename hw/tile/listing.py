@@ -8,46 +8,54 @@ from hw.tile.compile import Compiled
 from hw.tile.preset import Preset
 from hw.tile.schedule import LayerCost
 
-__all__ = ["roofline", "table"]
+__all__ = ["COLUMNS", "WORDS", "roofline", "summary", "table"]
 
-COLUMNS = (
-    "layer", "dataflow", "turn", "strips", "columns", "rows", "MMAC", "cycles", "lane use", "read KiB",
-    "write KiB", "on chip KiB", "traffic", "instructions",
-)  # fmt: skip
+#: Layers of one turn make their rows alternately; a tile is so many strips, of so many columns, and rows at a
+#: time. What is read, written and kept on chip is in KiB.
+COLUMNS = ("layer", "stays", "besides", "turn", "tile", "MMAC", "cycles", "lanes", "read", "write", "kept")
+#: Those that hold words.
+WORDS = COLUMNS[:3]
 
 
 def table(compiled: Compiled) -> list[list[str]]:
-    """A row a layer in the order of `COLUMNS`, then the sum. Layers of one turn make their rows in turns."""
+    """A row a layer in the order of `COLUMNS`, then the sum."""
     rows = []
     for cost in compiled.costs:
         tiling = cost.tiling
-        cut = (str(tiling.strips), str(tiling.columns * compiled.preset.pixels), str(tiling.rows))
-        rows.append(
-            [cost.name, _dataflow(cost), str(cost.turn + 1), *cut, *_figures([cost], compiled.preset)]
-        )
-    return [*rows, ["all", *[""] * 5, *_figures(compiled.costs, compiled.preset)]]
+        tile = f"{tiling.strips}x{tiling.columns * compiled.preset.pixels}x{tiling.rows}"
+        stays = "weights" if tiling.resident else "features"
+        first = [cost.name, stays, _besides(cost), str(cost.turn + 1), tile]
+        rows.append([*first, *_figures([cost], compiled.preset)])
+    return [*rows, ["all", *[""] * 4, *_figures(compiled.costs, compiled.preset)]]
 
 
-def _dataflow(cost: LayerCost) -> str:
-    """What stays for the layer, what words hold where they are not a pixel each, and what is made besides."""
-    stays = "weights resident" if cost.tiling.resident else "features resident"
-    folded = f", {cost.folded} pixels a word" if cost.folded > 1 else ""
-    return stays + folded + ", windows" * cost.windowed + ", adds" * cost.adds
+def _besides(cost: LayerCost) -> str:
+    """What the layer does that others do not."""
+    said = ["windows"] * cost.windowed + ["adds"] * cost.adds
+    return ", ".join([f"{cost.folded} pixels a word"] * (cost.folded > 1) + said)
 
 
 def _figures(costs: list[LayerCost], preset: Preset) -> list[str]:
     macs, cycles = sum(cost.macs for cost in costs), sum(cost.cycles for cost in costs)
     read, write = sum(cost.read_bytes for cost in costs), sum(cost.write_bytes for cost in costs)
     kept = sum(cost.kept_bytes for cost in costs)
-    least = sum(cost.compulsory_bytes for cost in costs)
     return [
         f"{macs / 1e6:.2f}",
         f"{cycles:,}",
         f"{macs / preset.lanes / max(cycles, 1):.1%}",
-        *(f"{moved / 1024:,.1f}" for moved in (read, write, kept)),
-        f"{(read + write) / least:.3f}",
-        str(sum(cost.instructions for cost in costs)),
+        *(f"{moved / 1024:,.0f}" for moved in (read, write, kept)),
     ]
+
+
+def summary(compiled: Compiled) -> str:
+    """What all of it takes."""
+    costs = compiled.costs
+    count, least = sum(cost.instructions for cost in costs), sum(cost.compulsory_bytes for cost in costs)
+    moved = sum(cost.read_bytes + cost.write_bytes for cost in costs)
+    return (
+        f"{count:,} instructions, {len(compiled.binary):,} bytes of binary, {compiled.arena_bytes:,} bytes of "
+        f"arena; {moved:,} bytes through memory, {moved / least:.3f} of the least"
+    )
 
 
 def roofline(compiled: Compiled, path: Path) -> None:
