@@ -114,6 +114,11 @@ class Layer:
     addend: Addend | None = None
 
     @property
+    def digit_count(self) -> int:
+        """Passes over a window."""
+        return 1 if self.digits is None else len(self.digits)
+
+    @property
     def read(self) -> list[Buffer]:
         """The maps that it reads, each once."""
         planes = self.source.planes + (self.addend.view.planes if self.addend else ())

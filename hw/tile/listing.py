@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from hw.tile.compile import Compiled
@@ -15,6 +17,8 @@ __all__ = ["COLUMNS", "WORDS", "roofline", "summary", "table"]
 COLUMNS = ("layer", "stays", "besides", "turn", "tile", "MMAC", "cycles", "lanes", "read", "write", "kept")
 #: Those that hold words.
 WORDS = COLUMNS[:3]
+#: In the roofline, those that take longest.
+NAMED_TURNS = 3
 
 
 def table(compiled: Compiled) -> list[list[str]]:
@@ -37,12 +41,13 @@ def _besides(cost: LayerCost) -> str:
 
 def _figures(costs: list[LayerCost], preset: Preset) -> list[str]:
     macs, cycles = sum(cost.macs for cost in costs), sum(cost.cycles for cost in costs)
+    products = sum(cost.products for cost in costs)
     read, write = sum(cost.read_bytes for cost in costs), sum(cost.write_bytes for cost in costs)
     kept = sum(cost.kept_bytes for cost in costs)
     return [
-        f"{macs / 1e6:.2f}",
+        f"{macs / 1e6:.1f}",
         f"{cycles:,}",
-        f"{macs / preset.lanes / max(cycles, 1):.1%}",
+        f"{products / preset.lanes / max(cycles, 1):.1%}",
         *(f"{moved / 1024:,.0f}" for moved in (read, write, kept)),
     ]
 
@@ -52,14 +57,42 @@ def summary(compiled: Compiled) -> str:
     costs = compiled.costs
     count, least = sum(cost.instructions for cost in costs), sum(cost.compulsory_bytes for cost in costs)
     moved = sum(cost.read_bytes + cost.write_bytes for cost in costs)
-    return (
-        f"{count:,} instructions, {len(compiled.binary):,} bytes of binary, {compiled.arena_bytes:,} bytes of "
-        f"arena; {moved:,} bytes through memory, {moved / least:.3f} of the least"
+    said = (
+        f"{count:,} instructions",
+        f"{len(compiled.binary):,} bytes of binary",
+        f"{compiled.arena_bytes:,} of arena",
+        f"{moved:,} through memory, {moved / least:.3f} of the least",
     )
+    return ", ".join(said)
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """Layers that make their rows in turns, and what they take together."""
+
+    name: str
+    products: int
+    cycles: int
+    bytes: int
+
+
+def _turns(costs: list[LayerCost]) -> list[_Turn]:
+    """Those that multiply."""
+    turns = []
+    for _, layers in groupby(costs, key=lambda cost: cost.turn):
+        members = list(layers)
+        names = [members[0].name] if len(members) == 1 else [members[0].name, members[-1].name]
+        products, cycles = sum(cost.products for cost in members), sum(cost.cycles for cost in members)
+        moved = sum(cost.read_bytes + cost.write_bytes for cost in members)
+        turns.append(_Turn(" to ".join(names), products, cycles, moved))
+    return [turn for turn in turns if turn.products]
 
 
 def roofline(compiled: Compiled, path: Path) -> None:
-    """Multiply-accumulates a cycle over multiply-accumulates a byte, with the engine's two limits."""
+    """Products of a digit a cycle over products a byte, with the engine's two limits.
+
+    A dot is a turn: while one of its layers computes, words of another are on their way.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -67,16 +100,18 @@ def roofline(compiled: Compiled, path: Path) -> None:
 
     figure, axes = pyplot.subplots(figsize=(7, 4.5))
     lanes, bus = compiled.preset.lanes, compiled.preset.channels
-    used = [cost for cost in compiled.costs if cost.macs]
-    intensity = [cost.macs / (cost.read_bytes + cost.write_bytes) for cost in used]
-    axes.loglog(intensity, [cost.macs / cost.cycles for cost in used], "o")
-    for cost, x in zip(used, intensity, strict=True):
-        axes.annotate(cost.name, (x, cost.macs / cost.cycles), fontsize=6)
-    span = [min([*intensity, 1]) / 2, max([*intensity, lanes / bus]) * 2]
+    turns = _turns(compiled.costs)
+    intensity = [turn.products / turn.bytes for turn in turns]
+    axes.loglog(intensity, [turn.products / turn.cycles for turn in turns], "o")
+    longest = sorted(turns, key=lambda turn: -turn.cycles)[:NAMED_TURNS]
+    for turn in longest:
+        place = (turn.products / turn.bytes, turn.products / turn.cycles)
+        axes.annotate(turn.name, place, (4, -8), textcoords="offset points", fontsize=6)
+    span = [min([*intensity, lanes / bus]) / 4, max([*intensity, lanes / bus]) * 2]
     axes.loglog(span, [min(x * bus, lanes) for x in span], alpha=0)
     axes.loglog([span[0], lanes / bus, span[1]], [span[0] * bus, lanes, lanes], "k-")
-    axes.set_xlabel("multiply-accumulates a byte")
-    axes.set_ylabel("multiply-accumulates a cycle")
+    axes.set_xlabel("products of a digit and an activation, a byte through memory")
+    axes.set_ylabel("products a cycle")
     axes.set_title(f"engine {compiled.preset.name}: {lanes} lanes, {bus} bytes a cycle each way")
     figure.tight_layout()
     figure.savefig(path)

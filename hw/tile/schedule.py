@@ -37,6 +37,7 @@ class LayerCost:
     macs: int
     tiling: Tiling
     turn: int  #: layers of one turn make their rows alternately
+    digits: int  #: of a weight
     beats: int = 0
     read_bytes: int = 0
     write_bytes: int = 0
@@ -47,6 +48,11 @@ class LayerCost:
     windowed: bool = False
     folded: int = 1  #: pixels side by side in a word
     adds: bool = False  #: another map to its results, on their way out
+
+    @property
+    def products(self) -> int:
+        """Of a digit and an activation: a lane makes one a cycle."""
+        return self.macs * self.digits
 
 
 @dataclass
@@ -178,8 +184,8 @@ class _Scheduler:
         cut = self.cuts[index]
         layer, out = cut.layer, cut.layer.output
         cost = LayerCost(
-            layer.name, layer.macs, cut.tiling, turn, windowed=layer.windowed, folded=layer.fold.pixels,
-            adds=layer.addend is not None,
+            layer.name, layer.macs, cut.tiling, turn, layer.digit_count, windowed=layer.windowed,
+            folded=layer.fold.pixels, adds=layer.addend is not None,
         )  # fmt: skip
         self.costs.append(cost)
         addresses = []
@@ -324,7 +330,7 @@ class _Scheduler:
     def _compute(self, at: _Layer, group: int, start: int, rows: int) -> None:
         preset, layer, tiling = self.preset, at.cut.layer, at.cut.tiling
         size = part_words(preset.feature_words, at.share)
-        digits = 1 if layer.digits is None else len(layer.digits)
+        digits = layer.digit_count
         (height, width), (down, right) = layer.kernel, layer.stride
         first, blocks, step = at.cut.chunks[group].planes
         block_words = at.cut.window

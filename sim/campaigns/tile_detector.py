@@ -126,12 +126,11 @@ def _layers(program: Program, preset: Preset, profile: list[dict]) -> tuple[Laye
 
 
 def _used(layer: Layer, preset: Preset, row: dict) -> LayerUse:
-    digits = 1 if layer.digits is None else len(layer.digits)
     return LayerUse(
         name=row["name"],
         kind=_kind(layer.op),
         macs=row["macs"],
-        products=row["macs"] * digits,
+        products=row["macs"] * layer.digit_count,
         foreseen=row["predicted"],
         read_bytes=row["read_beats"] * preset.channels,
         write_bytes=row["write_beats"] * preset.channels,
