@@ -24,6 +24,8 @@ CLIENTS = 250
 HEAD_S, STALLED_S = 10.0, 20.0
 #: What the kernel holds for a slow client: more would only be stale when it arrives.
 SEND_BYTES = 256 * 1024
+#: Turns of the event loop from a connection that the kernel gives to its task, and from the task to its end.
+TURNS = 4
 KINDS = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -110,23 +112,24 @@ class LiveServer:
             self._accept, sock=self._socket, limit=HEAD_BYTES, backlog=CLIENTS
         )
         await self._stop.wait()
+        # A connection that was just taken would find the server closed, and be left open.
+        self._loop.remove_reader(self._socket)
+        await _turns()
         server.close()
         for task in list(self._connections):
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
-        await asyncio.sleep(0)  # lets the transports close their sockets
+        await _turns()  # lets the transports close their sockets
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = self._loop.create_task(self._connection(reader, writer))
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)
+        task.add_done_callback(lambda _: writer.close())  # also of a task that was ended before it began
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, TimeoutError, asyncio.TimeoutError):
-            try:
-                await self._answer(reader, writer)
-            finally:
-                writer.close()
+            await self._answer(reader, writer)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -185,6 +188,11 @@ class LiveServer:
         finally:
             self._clients.discard(client)
             client.close()
+
+
+async def _turns() -> None:
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
 
 
 class _Client:

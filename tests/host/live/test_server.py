@@ -1,6 +1,7 @@
 """The server over real sockets, with the standard library's client and with clients that behave badly."""
 
 import contextlib
+import gc
 import http.client
 import json
 import socket
@@ -251,3 +252,23 @@ def test_a_server_that_never_began_gives_its_port_back(hub):
     server.close()
     with LiveServer(hub, port=server.port):
         pass
+
+
+@pytest.mark.filterwarnings("error")
+def test_clients_that_come_as_the_server_ends_leave_nothing_open():
+    """Neither a socket nor a task: Python would say so when it finds one."""
+    with contextlib.ExitStack() as opened:
+        for turn in range(60):
+            with LiveServer(Hub()) as server:
+                address = ("127.0.0.1", server.port)
+                clients = threading.Thread(target=lambda address=address: _connect(opened, address))
+                clients.start()
+                time.sleep(0.0005 * (turn % 4))
+            clients.join()
+    gc.collect()
+
+
+def _connect(opened: contextlib.ExitStack, address: tuple[str, int]) -> None:
+    with contextlib.suppress(OSError):
+        for _ in range(3):
+            opened.enter_context(socket.create_connection(address, timeout=PATIENCE_S))
