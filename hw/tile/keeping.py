@@ -21,6 +21,8 @@ __all__ = ["AHEAD_ROWS", "Turn", "keep", "span", "take_turns"]
 #: Rows that a layer is ahead of the row that its reader loads, so that loads need not wait for it.
 AHEAD_ROWS = 1
 RING_ROWS = AHEAD_ROWS + 1
+#: Columns of a pixel lane, of a row that takes long enough to make for loads of the one before to be hidden.
+LEAST_COLUMNS = 4
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ def _can_take_turns(cuts: list[Cut], turn: Turn, preset: Preset) -> bool:
     rings = [cuts[index].layer.output for index in turn.indices[:-1]]
     return (
         turn.share <= SHARE_MOST
+        and made.width >= LEAST_COLUMNS * preset.pixels
         and only
         and not is_added
         and all(each.flows_through(part_words(preset.feature_words, turn.share)) for each in members)

@@ -115,7 +115,7 @@ class _Layer:
     cut: Cut
     share: int
     addresses: list[int]  #: of its groups of weights
-    tape: _Tape = field(init=False)  #: for rows of its source
+    tape: _Tape  #: for rows of its source
     #: Groups that are in the weight memory: where, and how many words.
     weights: dict[int, tuple[int, int]] = field(default_factory=dict)
     rows: Iterator[int] = field(init=False)  #: makes the next rows, and says how many are made then
@@ -142,31 +142,19 @@ class _Scheduler:
         self.turn: dict[int, _Layer] = {}
 
     def run(self) -> Schedule:
-        turns = [self._layers(number, turn) for number, turn in enumerate(self.turns)]
-        for turn, now, after in zip(self.turns, turns, [*turns[1:], []], strict=True):
-            for at, tape in zip(now, self._tapes(turn), strict=True):
-                at.tape = tape
-            self.turn = {at.index: at for at in now}
-            self._make(now[-1], self._early_weights(now, after))
+        for number, turn in enumerate(self.turns):
+            tapes = self._tapes(turn)
+            layers = [
+                self._layer(index, number, turn.share, tape)
+                for index, tape in zip(turn.indices, tapes, strict=True)
+            ]
+            self.turn = {at.index: at for at in layers}
+            for _ in layers[-1].rows:
+                pass
         for compute, following in zip(self.computes, [*self.computes[1:], None], strict=True):
             compute.closes = following is None or following.layer != compute.layer
         code = self._merge()
         return Schedule(code, bytes(self.weights), self.costs)
-
-    def _make(self, last: _Layer, early: list[tuple[_Layer, int]]) -> None:
-        """All rows of a turn, and between them, evenly, weights of the next."""
-        steps = last.cut.tiling.strips * -(-last.cut.layer.output.height // last.cut.tiling.rows)
-        total = len(early)
-        for done, _ in enumerate(last.rows, start=1):
-            while len(early) * steps > total * (steps - done):
-                self._load_weights(*early.pop(0))
-
-    def _early_weights(self, now: list[_Layer], after: list[_Layer]) -> list[tuple[_Layer, int]]:
-        """The weights of the next turn, where there is room for them beside those of this one."""
-        words = sum(at.cut.weight_words for at in (*now, *after))
-        if words > self.preset.weight_words or not all(at.cut.tiling.resident for at in (*now, *after)):
-            return []
-        return [(at, group) for at in after for group in range(len(at.cut.chunks))]
 
     def _tapes(self, turn: Turn) -> list[_Tape]:
         """One for each layer; the part that was last read longest ago for the layer that loads first."""
@@ -177,10 +165,7 @@ class _Scheduler:
         oldest = sorted(bases, key=lambda base: int(self.banks[base : base + size].max()))
         return [_Tape(self.banks, base, size) for base in oldest[: turn.layers]]
 
-    def _layers(self, number: int, turn: Turn) -> list[_Layer]:
-        return [self._layer(index, number, turn.share) for index in turn.indices]
-
-    def _layer(self, index: int, turn: int, share: int) -> _Layer:
+    def _layer(self, index: int, turn: int, share: int, tape: _Tape) -> _Layer:
         cut = self.cuts[index]
         layer, out = cut.layer, cut.layer.output
         cost = LayerCost(
@@ -195,7 +180,7 @@ class _Scheduler:
         if len(out.row_stores) == 0:
             out.row_stores = np.zeros(out.height, np.int64)
         cost.compulsory_bytes = cut.weight_bytes + self._map_bytes(cut)
-        at = _Layer(index, cut, share, addresses)
+        at = _Layer(index, cut, share, addresses, tape)
         at.rows = self._rows(at)
         return at
 
@@ -224,7 +209,7 @@ class _Scheduler:
             fresh = not tiling.resident
             if (needed - y * down) * at.cut.row_words > at.tape.size:
                 raise AssertionError(f"layer {layer.name!r}: its tiling needs more than the buffers hold")
-            if fresh or 0 not in at.weights:
+            if fresh or not at.weights:
                 self._load_weights(at, 0)
             while len(starts) < needed:
                 row = len(starts) - layer.padding[0]

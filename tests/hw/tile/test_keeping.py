@@ -33,7 +33,7 @@ def kept(program: Program, engine: Preset = SIM) -> dict[str, int]:
 
 
 def test_a_layer_takes_turns_with_the_only_reader_of_its_map(net):
-    draw = net(8, 6, 6)
+    draw = net(8, 6, 8)
     first = draw.conv("image", kernel=3)
     program = draw.program(draw.conv(first, kernel=3))
     assert together(program) == [2]
@@ -41,20 +41,27 @@ def test_a_layer_takes_turns_with_the_only_reader_of_its_map(net):
 
 
 def test_a_map_of_one_row_needs_room_for_one(net):
-    draw = net(8, 1, 6)
+    draw = net(8, 1, 8)
     first = draw.conv("image")
     assert kept(draw.program(draw.conv(first)))[first] == 1
 
 
 def test_as_many_layers_take_turns_as_there_are_parts_of_the_banks(net):
-    draw, at = net(8, 6, 6), "image"
+    draw, at = net(8, 6, 8), "image"
     for _ in range(10):
         at = draw.conv(at)
     assert together(draw.program(at)) == [8, 2]
 
 
+@pytest.mark.parametrize(("width", "turns"), [(7, [1, 1]), (8, [2])])
+def test_layers_whose_rows_are_short_do_not(net, width, turns):
+    """A row of two pixel lanes has to have eight columns."""
+    draw = net(8, 6, width)
+    assert together(draw.program(draw.conv(draw.conv("image")))) == turns
+
+
 def test_layers_whose_map_others_read_too_do_not(net):
-    draw = net(8, 6, 6)
+    draw = net(8, 6, 8)
     first = draw.conv("image")
     program = draw.program(draw.conv(first, kernel=3), draw.conv(first))
     assert together(program) == [1, 1, 1]
@@ -62,38 +69,38 @@ def test_layers_whose_map_others_read_too_do_not(net):
 
 
 def test_layers_whose_map_the_host_reads_too_do_not(net):
-    draw = net(8, 6, 6)
+    draw = net(8, 6, 8)
     first = draw.conv("image")
     assert together(draw.program(first, draw.conv(first))) == [1, 1]
 
 
 def test_layers_whose_map_is_read_twice_by_one_do(net):
-    draw = net(8, 6, 6)
+    draw = net(8, 6, 8)
     first = draw.conv("image")
     assert together(draw.program(draw.conv(draw.concat(first, first)))) == [2]
 
 
 def test_neighbours_that_do_not_read_each_other_do_not(net):
-    draw = net(8, 6, 6)
+    draw = net(8, 6, 8)
     sides = draw.conv("image", kernel=3), draw.conv("image")
     assert together(draw.program(*sides)) == [1, 1]
 
 
 def test_a_map_that_is_only_added_does_not_come_row_by_row(net):
-    draw = net(8, 6, 6)
+    draw = net(8, 6, 8)
     added, other = draw.conv("image"), draw.conv("image")
     assert together(draw.program(draw.quant(draw.add(other, added), shift=1))) == [1, 1]
 
 
 def test_a_map_that_is_read_and_added_too_does_not(net):
     """Its rows would have to stay until they are added."""
-    draw = net(8, 6, 6)
+    draw = net(8, 6, 8)
     first = draw.conv("image")
     assert together(draw.program(draw.quant(draw.add(draw.conv(first), first), shift=1))) == [1, 1]
 
 
 def test_others_that_a_reader_reads_are_complete_before(net):
-    draw = net(8, 6, 6)
+    draw = net(8, 6, 8)
     early = draw.conv("image")
     late = draw.conv(early)
     program = draw.program(draw.conv(draw.concat(late, early)))
@@ -129,7 +136,7 @@ def test_layers_that_are_cut_into_strips_do_not(net):
 
 
 def test_layers_whose_weights_pass_by_do_not(net):
-    draw = net(8, 6, 6)
+    draw = net(8, 6, 8)
     wide = draw.conv("image", 16, kernel=3)
     program = draw.program(draw.conv(wide))
     assert together(program, SIM.replace(weight_words=16)) == [1, 1]
@@ -137,7 +144,7 @@ def test_layers_whose_weights_pass_by_do_not(net):
 
 
 def test_the_map_that_takes_less_room_for_less_time_is_kept(net):
-    draw = net(8, 6, 6)
+    draw = net(8, 6, 8)
     small, large = draw.conv("image", 8), draw.conv("image", 16, kernel=3)
     read = [draw.conv(source, kernel=kernel) for source in (small, large) for kernel in (1, 3)]
     program = draw.program(*read)
