@@ -224,7 +224,7 @@ def _map_shape(rng: Choices, *, channels: int, side: int) -> tuple[int, int, int
     """Mostly small; sometimes so wide that it is cut into strips."""
     if rng.random() < 0.2:
         return int(rng.integers(1, 20)), int(rng.integers(1, 6)), int(rng.integers(60, 200))
-    return int(rng.integers(1, channels)), int(rng.integers(1, side)), int(rng.integers(1, side))
+    return int(rng.integers(1, channels)), int(rng.integers(1, side)), int(rng.integers(1, 2 * side))
 
 
 def _narrow_shape(rng: Choices, *, side: int) -> tuple[int, int, int]:

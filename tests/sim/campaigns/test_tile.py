@@ -78,7 +78,7 @@ def test_a_layer_of_which_no_row_is_read_is_profiled_as_nothing(job):
     bench, _, sample, _ = job
     bench.engine.run(sample)
     assert all(row["cycles"] for row in bench.engine.profile()), "what entries held before"
-    compiled = compile_program(random_network(np.random.default_rng(7208)), bench.preset)
+    compiled = compile_program(random_network(np.random.default_rng(7103)), bench.preset)
     idle = [index for index, cost in enumerate(compiled.costs) if cost.beats == 0]
     assert 1 in idle, "take another network"
     bench.load(compiled)
