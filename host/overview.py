@@ -64,7 +64,7 @@ class LayerUse:
     """What a layer does to the engine, foreseen or measured."""
 
     name: str
-    macs: int
+    products: int  #: of a digit of a weight and an activation
     cycles: int
 
 
@@ -192,12 +192,12 @@ def add_lane_use(report: Report, layers: Sequence[LayerUse], *, lanes: int, what
     total = sum(one.cycles for one in layers)
     drawn = sorted(layers, key=lambda one: -one.cycles)[:DRAWN_LAYERS]
     rows = [
-        (one.name, one.macs / lanes / max(one.cycles, 1), f"{one.cycles / total:.1%} of the time")
+        (one.name, one.products / lanes / max(one.cycles, 1), f"{one.cycles / total:.1%} of the time")
         for one in drawn
     ]
-    whole = sum(one.macs for one in layers) / lanes / max(total, 1)
+    whole = sum(one.products for one in layers) / lanes / max(total, 1)
     report.figure(
-        bars(rows, most=1.0, x_label="multiply-accumulates a cycle over lanes"),
+        bars(rows, most=1.0, x_label="products a cycle over lanes"),
         f"Lane use of {what}: {whole:.1%} over {total:,} cycles a frame. The {len(drawn)} of {len(layers)} "
         f"layers that take most of them ({sum(one.cycles for one in drawn) / total:.0%}), longest first.",
         name="lane_use",

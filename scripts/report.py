@@ -153,7 +153,7 @@ def _add_engine(report: Report, name: str, *, compiling: bool) -> None:
         report,
         Picture(
             paths=[roofline],
-            caption=f"Roofline of {what}: work a cycle over work a byte, a dot a layer.",
+            caption=f"Roofline of {what}: work a cycle over work a byte, a dot for layers that take turns.",
             command=f"colonnade compile models/zoo/detector_{name}.onnx --size {SIDE} --engine {ENGINE} "
             "--roofline roofline.svg",
             name="roofline",
@@ -162,32 +162,31 @@ def _add_engine(report: Report, name: str, *, compiling: bool) -> None:
 
 
 def _compiled(name: str) -> tuple[list[LayerUse], int, Path]:
-    """What the compiler foresees; kept by the hashes of the model and of the engine."""
+    """What the compiler foresees."""
     from host.overview import LayerUse
     from hw.tile import listing
     from hw.tile.compile import compile_program
     from hw.tile.preset import preset
+    from hw.tile.siblings import SIBLINGS
     from models.detector.cost import resized
     from models.detector.zoo import load_detector
 
     engine = preset(ENGINE)
     detector = load_detector(name)
-    program = resized(detector.program, (SIDE, SIDE))
-    folder = figures.REPORTS / "tile" / f"{program.digest[:12]}_{engine.target_hash}"
-    kept, roofline = folder / "layers.json", folder / "roofline.svg"
-    if not kept.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        compiled = compile_program(program, engine)
-        listing.roofline(compiled, roofline)
-        called = _layer_names(detector)
-        rows = [
-            {"name": called.get(cost.name, cost.name), "macs": cost.macs, "cycles": cost.cycles}
-            for cost in compiled.costs
-        ]
-        partial = kept.with_suffix(".partial")
-        partial.write_text(json.dumps(rows))
-        partial.replace(kept)
-    return [LayerUse(**row) for row in json.loads(kept.read_text())], engine.lanes, roofline
+    compiled = compile_program(resized(detector.program, (SIDE, SIDE)), engine)
+    figures.REPORTS.mkdir(parents=True, exist_ok=True)
+    roofline = figures.REPORTS / "roofline.svg"
+    listing.roofline(compiled, roofline)
+    called = _layer_names(detector)
+    layers = [
+        LayerUse(
+            name=SIBLINGS.join(called.get(part, part) for part in cost.name.split(SIBLINGS)),
+            products=cost.products,
+            cycles=cost.cycles,
+        )
+        for cost in compiled.costs
+    ]
+    return layers, engine.lanes, roofline
 
 
 def _layer_names(detector: Detector) -> dict[str, str]:

@@ -97,8 +97,8 @@ def test_the_course_of_a_drive_has_a_line_for_what_was_sent_and_two_for_what_was
 
 def test_lane_use_is_of_the_peak_and_the_longest_layer_comes_first():
     layers = [
-        overview.LayerUse(name="short", macs=800, cycles=100),
-        overview.LayerUse(name="long", macs=800, cycles=300),
+        overview.LayerUse(name="short", products=800, cycles=100),
+        overview.LayerUse(name="long", products=800, cycles=300),
     ]
     report = Report("r")
     overview.add_lane_use(report, layers, lanes=8, what="x")
