@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.arith.requantise import Requantise
 from hw.arith.shift_lane import ShiftArray
+from hw.tile.delay import later
 from hw.tile.operands import Operands
 from hw.tile.preset import Preset
 from hw.tile.sequencer import BEAT, CONFIG
@@ -108,7 +109,7 @@ class Datapath(wiring.Component):
     def _weights(self, m: Module) -> Value:
         """Connect the array's weights; return the word, in step with the operands."""
         preset, parts = self.preset, []
-        address = _later_value(m, self.weight_addr, self.READ_CYCLES - 2, "weight_addr")
+        address = later(m, self.weight_addr, self.READ_CYCLES - 2, "weight_addr")
         for index in range(preset.weight_beats):
             part = memory.Memory(shape=preset.bus_bits, depth=preset.weight_words, init=())
             m.submodules[f"weights_{index}"] = part
@@ -185,8 +186,8 @@ class Datapath(wiring.Component):
             m.d.sync += [result.eq(Cat(row)) for result, row in zip(results, sums, strict=True)]
             m.d.sync += [maximum.eq(Cat(row)) for maximum, row in zip(maxima, greatest, strict=True)]
         flow = Cat(lane != preset.pixels, ends & (lane == preset.pixels - 1), slot, addr)
-        delayed = _later_value(m, flow, Requantise.LATENCY_CYCLES, "flow")
-        limits = _later_value(m, Cat(config.low, config.high, config.raw), Requantise.LIMITS_CYCLES, "limits")
+        delayed = later(m, flow, Requantise.LATENCY_CYCLES, "flow")
+        limits = later(m, Cat(config.low, config.high, config.raw), Requantise.LIMITS_CYCLES, "limits")
         total = Array(results)[lane]
         maximum = Array(maxima)[lane]
         units = []
@@ -223,13 +224,5 @@ class Datapath(wiring.Component):
         m.d.sync += [self.slot_word.eq(read.data), self.row_ready.eq(flow[0] & flow[1])]
 
 
-def _later_value(m: Module, value, cycles: int, name: str):
-    for index in range(cycles):
-        later = Signal(len(value), name=f"{name}_later_{index}")
-        m.d.sync += later.eq(value)
-        value = later
-    return value
-
-
 def _later(m: Module, beat, cycles: int, name: str):
-    return data.View(BEAT, _later_value(m, beat.as_value(), cycles, name))
+    return data.View(BEAT, later(m, beat.as_value(), cycles, name))

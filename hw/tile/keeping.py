@@ -63,8 +63,7 @@ def _can_take_turns(cuts: list[Cut], turn: Turn, preset: Preset) -> bool:
     reader, writer = cuts[turn.indices[-1]], cuts[turn.indices[-2]]
     made = writer.layer.output
     only = made.dies == turn.indices[-1] and sum(made in each.layer.read for each in cuts) == 1
-    addend = reader.layer.addend
-    is_added = addend is not None and made in {plane.buffer for plane in addend.view.planes}
+    is_added = made in {plane.buffer for plane in reader.layer.added}
     members = [cuts[index] for index in turn.indices]
     rings = [cuts[index].layer.output for index in turn.indices[:-1]]
     return (

@@ -119,10 +119,14 @@ class Layer:
         return 1 if self.digits is None else len(self.digits)
 
     @property
+    def added(self) -> tuple[Plane, ...]:
+        """The planes that are added to its results."""
+        return self.addend.view.planes if self.addend else ()
+
+    @property
     def read(self) -> list[Buffer]:
         """The maps that it reads, each once."""
-        planes = self.source.planes + (self.addend.view.planes if self.addend else ())
-        return list(dict.fromkeys(plane.buffer for plane in planes))
+        return list(dict.fromkeys(plane.buffer for plane in self.source.planes + self.added))
 
 
 @dataclass

@@ -187,8 +187,8 @@ class _Scheduler:
     def _map_bytes(self, cut: Cut) -> int:
         """What travels once each way, at least."""
         layer, out, lanes = cut.layer, cut.layer.output, self.preset.channels
-        read = layer.source.planes + (layer.addend.view.planes if layer.addend else ())
-        words = sum(p.buffer.height * p.buffer.width for p in read if not p.buffer.kept_rows)
+        read = [p.buffer for p in layer.source.planes + layer.added]
+        words = sum(buffer.height * buffer.width for buffer in read if not buffer.kept_rows)
         if not out.kept_rows:
             words += out.height * out.width * len(cut.chunks)
         return words * lanes
@@ -278,8 +278,7 @@ class _Scheduler:
         return start
 
     def _load_residual(self, at: _Layer, group: int, row: int, first_column: int, valid: int) -> None:
-        assert at.cut.layer.addend is not None
-        plane = at.cut.layer.addend.view.planes[group]
+        plane = at.cut.layer.added[group]
         nothing = dict.fromkeys(
             ("wait_compute", "last_plane", "left", "right", "base", "plane_step", "lane_step", "window"), 0
         )

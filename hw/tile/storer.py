@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from hw.bus.transfer import Transfer
 from hw.overlay.description import MEMORY_ADDR_BITS
 from hw.stream import ByteBeat, Fifo
+from hw.tile.delay import later
 from hw.tile.instruction import BITS, Opcode, layout
 from hw.tile.kept import KEPT_ADDR_BITS
 from hw.tile.loader import COUNT_BITS
@@ -138,7 +139,8 @@ class Storer(wiring.Component):
             with m.If(row == op.last_row):
                 m.d.sync += moving.eq(0)
         place = self._kept_place(m, op, head, opens, read, row_ends)
-        way = _later(m, Cat(read & ~op.kept, read & op.kept, row_ends & op.kept, place), self.READ_CYCLES)
+        leaves = Cat(read & ~op.kept, read & op.kept, row_ends & op.kept, place)
+        way = later(m, leaves, self.READ_CYCLES, "way")
         m.d.comb += [
             out.i.payload.eq(self.word),
             Cat(out.i.valid, self.kept_write, self.kept, self.kept_addr).eq(way),
@@ -170,11 +172,3 @@ class _Slots:
         self._m.d.sync += self.ready.eq(self.ready + arrives - leaves)
         with self._m.If(leaves):
             self._m.d.sync += self.first.eq(self.first + 1)
-
-
-def _later(m: Module, value: Value, cycles: int) -> Value:
-    for index in range(cycles):
-        later = Signal(len(value), name=f"way_{index}")
-        m.d.sync += later.eq(value)
-        value = later
-    return value

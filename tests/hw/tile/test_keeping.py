@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from hw.tile.keeping import RING_ROWS, Turn, keep, span, take_turns
-from hw.tile.lower import Buffer, lower
+from hw.tile.layers import Buffer
+from hw.tile.lower import lower
 from hw.tile.preset import Preset, preset
 from hw.tile.tiling import Cut, cut
 from models.program import Program

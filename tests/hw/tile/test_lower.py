@@ -1,6 +1,7 @@
 import pytest
 
-from hw.tile.lower import Layer, lower
+from hw.tile.layers import Layer
+from hw.tile.lower import lower
 from hw.tile.preset import preset
 from models.program import Program
 
